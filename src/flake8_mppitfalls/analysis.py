@@ -1,0 +1,38 @@
+"""The way of the data, for a file that uses processes: source, trees, program, rules, reports."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import libcst as cst
+
+from flake8_mppitfalls.model.program import Program
+from flake8_mppitfalls.rules import registry
+from flake8_mppitfalls.rules.analysis.analysis_incomplete import AnalysisIncomplete
+from flake8_mppitfalls.settings import Settings
+from flake8_mppitfalls.syntax.parse import Unparsable, parse
+from flake8_mppitfalls.syntax.positions import locate
+from flake8_mppitfalls.syntax.tree import Tree
+
+#: Line (from 1), column (from 0) and text.
+Report: TypeAlias = tuple[int, int, str]
+
+
+def run(tree: ast.AST, lines: Sequence[str], filename: str, settings: Settings) -> list[Report]:
+    """What there is to report about a file, in the order of its lines."""
+    try:
+        module = parse(lines, tree)
+    except Unparsable as error:
+        return [incomplete(str(error))]
+    findings = registry.check(Program(Tree(module), settings, filename, lines))
+    if not findings:
+        return []
+    places = locate(module, tree, lines, [finding.node for finding in findings])
+    return sorted((*places[finding.node], finding.text) for finding in findings)
+
+
+def incomplete(reason: str) -> Report:
+    """The report that says why there is no other."""
+    return 1, 0, AnalysisIncomplete().finding(cst.Module([]), reason=reason).text

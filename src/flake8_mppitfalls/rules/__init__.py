@@ -1,0 +1,1 @@
+"""The rules: one package for each family, one module for each rule."""

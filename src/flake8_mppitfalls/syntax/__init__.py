@@ -1,0 +1,1 @@
+"""The source as trees: LibCST's, and the way back to lines and columns."""
