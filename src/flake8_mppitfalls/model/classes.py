@@ -1,0 +1,190 @@
+"""The classes of a module: bases, methods, attributes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.syntax.scopes import STARRED, Bound
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.syntax.tree import Tree
+
+
+class Store(NamedTuple):
+    """An assignment to an attribute: where, from which expression, which part of it."""
+
+    node: cst.Attribute
+    value: cst.BaseExpression | None
+    path: tuple[int, ...]
+    kind: Bound
+    annotation: cst.BaseExpression | None = None
+
+
+def decorator_names(tree: Tree, node: cst.FunctionDef | cst.ClassDef) -> list[str]:
+    """The dotted names of the decorators (``x.setter`` for a property's setter)."""
+    from flake8_mppitfalls.syntax.tree import dotted_name
+
+    names = []
+    for decorator in node.decorators:
+        expression = decorator.decorator
+        if isinstance(expression, cst.Call):
+            expression = expression.func
+        names.append(tree.qualified(expression) or dotted_name(expression) or "?")
+    return names
+
+
+class Classes:
+    """Answers about the classes of one module. Cheap to make; everything is found on demand."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._mro: dict[cst.ClassDef, list[cst.ClassDef]] = {}
+        self._makers: dict[cst.ClassDef, api.Maker | None] = {}
+        self._stores: dict[str, list[Store]] = {}
+
+    def of_method(self, function: cst.CSTNode) -> cst.ClassDef | None:
+        """The class whose body directly holds ``function``."""
+        block = self._tree.parent(function)
+        owner = self._tree.parent(block) if block is not None else None
+        return owner if isinstance(owner, cst.ClassDef) else None
+
+    def bases(self, cls: cst.ClassDef) -> tuple[list[cst.ClassDef], list[str]]:
+        """The base classes: those of this module, and the dotted names of the others."""
+        local: list[cst.ClassDef] = []
+        external: list[str] = []
+        for arg in cls.bases:
+            if arg.keyword is not None:
+                continue
+            base = arg.value
+            if isinstance(base, cst.Subscript):
+                base = base.value
+            found = self.named(base)
+            if found is not None:
+                local.append(found)
+            else:
+                external.append(self._tree.qualified(base) or "?")
+        return local, external
+
+    def named(self, node: cst.CSTNode) -> cst.ClassDef | None:
+        """The class of this module that a name stands for."""
+        if not isinstance(node, cst.Name):
+            return None
+        classes = [b.node for b in self._tree.lookup(node) if b.kind is Bound.CLASS]
+        return classes[-1] if classes and isinstance(classes[-1], cst.ClassDef) else None
+
+    def mro(self, cls: cst.ClassDef) -> list[cst.ClassDef]:
+        """The class and its bases of this module, nearest first."""
+        known = self._mro.get(cls)
+        if known is not None:
+            return known
+        order: dict[cst.ClassDef, None] = {}
+        work = [cls]
+        while work:
+            current = work.pop()
+            if current in order:
+                continue
+            order[current] = None
+            work.extend(reversed(self.bases(current)[0]))
+        result = list(order)
+        self._mro[cls] = result
+        return result
+
+    def external_bases(self, cls: cst.ClassDef) -> list[str]:
+        """The dotted names of all bases from elsewhere (``?`` for what is no name)."""
+        return [name for c in self.mro(cls) for name in self.bases(c)[1]]
+
+    def maker(self, cls: cst.ClassDef) -> api.Maker | None:
+        """The class of the process API from which ``cls`` derives (``Process``), if any."""
+        if cls not in self._makers:
+            found = None
+            for name in self.external_bases(cls):
+                found = api.maker(name) or self._context_base(cls)
+                if found is not None:
+                    break
+            self._makers[cls] = found
+        return self._makers[cls]
+
+    def _context_base(self, cls: cst.ClassDef) -> api.Maker | None:
+        """``class W(ctx.Process)``: the member of a context, recognised by its name."""
+        for c in self.mro(cls):
+            for arg in c.bases:
+                base = arg.value
+                if (
+                    isinstance(base, cst.Attribute)
+                    and base.attr.value == "Process"
+                    and isinstance(base.value, (cst.Name, cst.Call))
+                    and self._is_context(base.value)
+                ):
+                    return api.MAKERS["Process"]
+        return None
+
+    def _is_context(self, node: cst.BaseExpression) -> bool:
+        expressions: list[cst.CSTNode | None] = [node]
+        if isinstance(node, cst.Name):
+            expressions = [b.value for b in self._tree.lookup(node)]
+        for expression in expressions:
+            if isinstance(expression, cst.Call):
+                found = api.maker(self._tree.qualified(expression.func))
+                if found is not None and found.makes is api.Kind.CONTEXT:
+                    return True
+        return False
+
+    def method(self, cls: cst.ClassDef, name: str) -> cst.FunctionDef | None:
+        """The method ``name`` of the class, inherited ones of this module too."""
+        for c in self.mro(cls):
+            for binding in self._tree.scopes[c].bindings.get(name, ()):
+                if isinstance(binding.node, cst.FunctionDef):
+                    return binding.node
+        return None
+
+    def methods(self, cls: cst.ClassDef) -> list[cst.FunctionDef]:
+        """All methods, inherited ones of this module too."""
+        return [
+            binding.node
+            for c in self.mro(cls)
+            for bindings in self._tree.scopes[c].bindings.values()
+            for binding in bindings
+            if isinstance(binding.node, cst.FunctionDef)
+        ]
+
+    def subclasses(self, cls: cst.ClassDef) -> list[cst.ClassDef]:
+        """The classes of this module that derive from ``cls``."""
+        return [c for c in self._tree.nodes(cst.ClassDef) if c is not cls and cls in self.mro(c)]
+
+    def stores(self, name: str) -> list[Store]:
+        """All assignments to an attribute of this name, whatever the receiver."""
+        known = self._stores.get(name)
+        if known is None:
+            found = (self.store_of(node) for node in self._tree.attributes.get(name, ()))
+            known = self._stores[name] = [store for store in found if store is not None]
+        return known
+
+    def store_of(self, node: cst.Attribute) -> Store | None:
+        """The assignment of which ``node`` is the target, or ``None`` where it is read."""
+        path: tuple[int, ...] = ()
+        child: cst.CSTNode = node
+        parent = self._tree.parent(child)
+        while isinstance(parent, (cst.Element, cst.StarredElement, cst.Tuple, cst.List)):
+            if isinstance(parent, (cst.Tuple, cst.List)):
+                index = next((i for i, e in enumerate(parent.elements) if e is child), STARRED)
+                path = (index, *path)
+            child, parent = parent, self._tree.parent(parent)
+        if isinstance(parent, cst.AssignTarget):
+            assign = self._tree.parent(parent)
+            value = assign.value if isinstance(assign, cst.Assign) else None
+            return Store(node, value, path, Bound.ASSIGN)
+        if isinstance(parent, cst.AnnAssign) and child is parent.target:
+            kind = Bound.ASSIGN if parent.value is not None else Bound.ANNOTATED
+            return Store(node, parent.value, path, kind, parent.annotation.annotation)
+        if isinstance(parent, cst.AugAssign) and child is parent.target:
+            return Store(node, parent.value, path, Bound.AUGMENTED)
+        if isinstance(parent, cst.For) and child is parent.target:
+            return Store(node, parent.iter, path, Bound.FOR)
+        if isinstance(parent, cst.AsName):
+            item = self._tree.parent(parent)
+            if isinstance(item, cst.WithItem):
+                return Store(node, item.item, path, Bound.WITH)
+        return None

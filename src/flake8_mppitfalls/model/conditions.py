@@ -1,0 +1,283 @@
+"""Conditions: does a place in the code run when this or that is the case?
+
+A *world* says what a few expressions are: ``__name__`` in a spawned child, ``sys.platform`` on
+Windows. ``Conditions.runs(node, world)`` asks the ``if``, ``match``, ``and`` and early exits
+around a node whether it can be reached in that world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, TypeAlias
+
+import libcst as cst
+
+from flake8_mppitfalls.model.values import Computed, Constant
+from flake8_mppitfalls.syntax.flow import constant_truth
+from flake8_mppitfalls.syntax.tree import dotted_name
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluate import Evaluator
+
+World: TypeAlias = Mapping[str, object]
+
+PROGRAM: World = {"__name__": "__main__"}
+"""The file is run as a script."""
+CHILD: World = {
+    "__name__": "__mp_main__",
+    "multiprocessing.current_process().name": "SpawnProcess-1",
+    "multiprocessing.process.current_process().name": "SpawnProcess-1",
+    "multiprocessing.parent_process()": "the parent",
+}
+"""A spawned child imports the file: ``spawn._fixup_main_from_path`` names it ``__mp_main__``."""
+IMPORTED: World = {"__name__": "a module"}
+"""Another module imports the file."""
+AT_RUN_TIME: World = {"typing.TYPE_CHECKING": False, "TYPE_CHECKING": False}
+PLATFORMS: dict[str, World] = {
+    "win32": {"sys.platform": "win32", "os.name": "nt", "platform.system()": "Windows"},
+    "linux": {"sys.platform": "linux", "os.name": "posix", "platform.system()": "Linux"},
+    "darwin": {"sys.platform": "darwin", "os.name": "posix", "platform.system()": "Darwin"},
+}
+WINDOWS = PLATFORMS["win32"]
+
+_UNDECIDED = object()
+_LEAVING = {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
+
+
+class Conditions:
+    """Answers about the conditions under which the code of one module runs."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._tree = evaluator.tree
+
+    def is_guarded(self, node: cst.CSTNode) -> bool:
+        """True if ``node`` runs in the main program only: not when a child imports the file."""
+        return self.runs(node, CHILD) is False and self.runs(node, PROGRAM) is not False
+
+    def is_guard(self, test: cst.CSTNode) -> bool:
+        """True if a test holds in the main program only (``__name__ == "__main__"``)."""
+        return self.truth(test, CHILD) is False and self.truth(test, PROGRAM) is not False
+
+    def depends_on_platform(self, node: cst.CSTNode) -> bool:
+        """True if ``node`` runs on some platforms only."""
+        return any(self.runs(node, world) is False for world in PLATFORMS.values())
+
+    def runs(self, node: cst.CSTNode, world: World) -> bool | None:
+        """``False`` if ``node`` can't be reached in ``world`` within its function, else ``None``."""
+        child = node
+        for parent in self._tree.ancestors(node):
+            if self._bars(parent, child, world):
+                return False
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
+                return None
+            child = parent
+        return None
+
+    def _bars(self, parent: cst.CSTNode, child: cst.CSTNode, world: World) -> bool:
+        if isinstance(parent, (cst.If, cst.IfExp)):
+            if child is parent.body:
+                return self.truth(parent.test, world) is False
+            if child is parent.orelse:
+                return self.truth(parent.test, world) is True
+        elif isinstance(parent, cst.While):
+            return child is parent.body and self.truth(parent.test, world) is False
+        elif isinstance(parent, cst.BooleanOperation):
+            if child is parent.right:
+                wanted = not isinstance(parent.operator, cst.And)
+                return self.truth(parent.left, world) is wanted
+        elif isinstance(parent, cst.MatchCase):
+            return child is parent.body and self._case_bars(parent, world)
+        elif isinstance(parent, (cst.Module, cst.IndentedBlock)):
+            return self._left_before(parent, child, world)
+        return False
+
+    def _left_before(
+        self, block: cst.Module | cst.IndentedBlock, child: cst.CSTNode, world: World
+    ) -> bool:
+        """Does an earlier statement of the block leave it in ``world`` (``if …: return``)?"""
+        for statement in block.body:
+            if statement is child:
+                return False
+            branch: cst.CSTNode | None = statement
+            while isinstance(branch, cst.If):
+                truth = self.truth(branch.test, world)
+                if truth is True:
+                    if self._leaves(branch.body):
+                        return True
+                    break
+                if truth is None:
+                    break
+                branch = branch.orelse
+            else:
+                if isinstance(branch, cst.Else) and self._leaves(branch.body):
+                    return True
+        return False
+
+    def _leaves(self, suite: cst.BaseSuite) -> bool:
+        """Does a block always end by leaving: ``return``, ``raise``, ``sys.exit()`` …?"""
+        if not suite.body:
+            return False
+        last: cst.CSTNode = suite.body[-1]
+        if isinstance(last, cst.SimpleStatementLine):
+            last = last.body[-1]
+        if isinstance(last, (cst.Return, cst.Raise, cst.Break, cst.Continue)):
+            return True
+        if isinstance(last, cst.If):
+            return (
+                isinstance(last.orelse, cst.Else)
+                and self._leaves(last.body)
+                and self._leaves(last.orelse.body)
+            )
+        return (
+            isinstance(last, cst.Expr)
+            and isinstance(last.value, cst.Call)
+            and self._tree.qualified(last.value.func) in _LEAVING
+        )
+
+    def _case_bars(self, case: cst.MatchCase, world: World) -> bool:
+        match = self._tree.parent(case)
+        if not isinstance(match, cst.Match):
+            return False
+        subject = self._constant(match.subject, world)
+        if subject is _UNDECIDED:
+            return False
+        for other in match.cases:
+            matches = _pattern_matches(other.pattern, subject)
+            if other is case:
+                return matches is False
+            if matches is True and other.guard is None:
+                return True
+        return False
+
+    # -- truth ---------------------------------------------------------------------------------
+
+    def truth(self, test: cst.CSTNode, world: World, depth: int = 0) -> bool | None:
+        """The truth of a test in ``world``, or ``None`` where the world does not decide it."""
+        if depth > 20:
+            return None
+        known = constant_truth(test)
+        if known is not None:
+            return known
+        if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+            inner = self.truth(test.expression, world, depth + 1)
+            return None if inner is None else not inner
+        if isinstance(test, cst.BooleanOperation):
+            return self._boolean(test, world, depth)
+        if isinstance(test, cst.Comparison):
+            return self._comparison(test, world)
+        if isinstance(test, cst.NamedExpr):
+            return self.truth(test.value, world, depth + 1)
+        if isinstance(test, cst.Call):
+            prefix = self._startswith(test, world)
+            if prefix is not None:
+                return prefix
+        value = self._constant(test, world)
+        if value is not _UNDECIDED:
+            return bool(value)
+        if isinstance(test, (cst.Name, cst.Attribute)):
+            values = self._evaluator.values(test)
+            if len(values) == 1 and isinstance(values[0], Computed):
+                return self.truth(values[0].site, world, depth + 1)
+        return None
+
+    def _boolean(self, test: cst.BooleanOperation, world: World, depth: int) -> bool | None:
+        decisive = not isinstance(test.operator, cst.And)
+        left = self.truth(test.left, world, depth + 1)
+        right = self.truth(test.right, world, depth + 1)
+        if decisive in (left, right):
+            return decisive
+        return None if left is None or right is None else not decisive
+
+    def _comparison(self, test: cst.Comparison, world: World) -> bool | None:
+        if len(test.comparisons) != 1:
+            return None
+        operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
+        left = self._constant(test.left, world)
+        if isinstance(operator, (cst.In, cst.NotIn)):
+            members = self._members(other, world)
+            if left is _UNDECIDED or members is None:
+                return None
+            return (left in members) is isinstance(operator, cst.In)
+        right = self._constant(other, world)
+        if left is _UNDECIDED or right is _UNDECIDED:
+            return None
+        if isinstance(operator, (cst.Equal, cst.Is)):
+            return left == right
+        if isinstance(operator, (cst.NotEqual, cst.IsNot)):
+            return left != right
+        return None
+
+    def _members(self, node: cst.BaseExpression, world: World) -> list[object] | str | None:
+        if isinstance(node, (cst.Tuple, cst.List, cst.Set)):
+            members = [self._constant(element.value, world) for element in node.elements]
+            return None if _UNDECIDED in members else members
+        value = self._constant(node, world)
+        return value if isinstance(value, str) else None
+
+    def _startswith(self, test: cst.Call, world: World) -> bool | None:
+        func = test.func
+        if not (isinstance(func, cst.Attribute) and func.attr.value == "startswith" and test.args):
+            return None
+        subject = self._constant(func.value, world)
+        prefix = self._members(test.args[0].value, world)
+        if not isinstance(subject, str) or prefix is None:
+            return None
+        prefixes = (prefix,) if isinstance(prefix, str) else tuple(map(str, prefix))
+        return subject.startswith(prefixes)
+
+    def _constant(self, node: cst.CSTNode, world: World) -> object:
+        """The value of an expression in ``world``, or ``_UNDECIDED``."""
+        if isinstance(node, (cst.SimpleString, cst.ConcatenatedString, cst.Integer)):
+            return node.evaluated_value
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+            if node.func.attr.value in {"lower", "casefold"}:
+                inner = self._constant(node.func.value, world)
+                if isinstance(inner, str):
+                    return inner.lower()
+        key = self._key(node)
+        if key in world:
+            return world[key]
+        if isinstance(node, (cst.Name, cst.Attribute)):
+            values = self._evaluator.values(node)
+            if len(values) == 1:
+                only = values[0]
+                if isinstance(only, Constant):
+                    return only.value
+                site = getattr(only, "site", None)
+                if site is not None and isinstance(site, (cst.Call, cst.Attribute)):
+                    return world.get(self._key(site), _UNDECIDED)
+                name = getattr(only, "name", None)
+                if isinstance(name, str):
+                    return world.get(name, _UNDECIDED)
+        return _UNDECIDED
+
+    def _key(self, node: cst.CSTNode) -> str:
+        if isinstance(node, cst.Call):
+            inner = self._key(node.func)
+            return f"{inner}()" if inner and not node.args else ""
+        if isinstance(node, cst.Attribute):
+            name = self._tree.qualified(node)
+            if name:
+                return name
+            inner = self._key(node.value)
+            return f"{inner}.{node.attr.value}" if inner else ""
+        if isinstance(node, cst.Name):
+            return self._tree.qualified(node) or dotted_name(node) * (node.value == "__name__")
+        return ""
+
+
+def _pattern_matches(pattern: cst.MatchPattern, subject: object) -> bool | None:
+    if isinstance(pattern, cst.MatchValue):
+        value = pattern.value
+        if isinstance(value, (cst.SimpleString, cst.ConcatenatedString, cst.Integer)):
+            return value.evaluated_value == subject
+        return None
+    if isinstance(pattern, cst.MatchOr):
+        answers = {_pattern_matches(part.pattern, subject) for part in pattern.patterns}
+        if True in answers:
+            return True
+        return None if None in answers else False
+    if isinstance(pattern, cst.MatchAs) and pattern.pattern is None:
+        return True
+    return None

@@ -1,0 +1,108 @@
+"""A file as the rules see it: what it does with processes, in the field's own words."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.conditions import Conditions
+from flake8_mppitfalls.model.evaluate import Evaluator
+from flake8_mppitfalls.model.references import References
+from flake8_mppitfalls.model.sides import Sides
+from flake8_mppitfalls.model.startmethods import StartMethods
+from flake8_mppitfalls.model.tasks import Tasks
+from flake8_mppitfalls.model.values import Made
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flake8_mppitfalls.model.tasks import Task
+    from flake8_mppitfalls.model.values import Values
+    from flake8_mppitfalls.settings import Settings
+    from flake8_mppitfalls.syntax.tree import Tree
+
+
+class Program:
+    """One file's model. The analyses are made once, when a rule first asks for them.
+
+    Attributes:
+        tree: the syntax, with scopes and bindings.
+        settings: the options.
+        filename: as flake8 names the file.
+        evaluator: what an expression may be.
+        references: where a function is used.
+        conditions: under which conditions a place runs (guard, platform).
+    """
+
+    def __init__(
+        self, tree: Tree, settings: Settings, filename: str = "-", lines: Sequence[str] = ()
+    ) -> None:
+        self.tree = tree
+        self.settings = settings
+        self.filename = filename
+        self.lines = lines
+        self.evaluator = Evaluator(tree)
+        self._tasks = Tasks(self.evaluator)
+        self.references = References(self.evaluator, self._tasks)
+        self.evaluator.references = self.references
+        self.conditions = Conditions(self.evaluator)
+
+    @property
+    def is_main_file(self) -> bool:
+        """True for ``__main__.py``, which a spawned child never imports again."""
+        return PurePath(self.filename).name == "__main__.py"
+
+    def values(self, node: cst.CSTNode | None) -> Values:
+        """What an expression may be."""
+        return self.evaluator.values(node)
+
+    def task_of(self, call: cst.Call) -> Task | None:
+        """The worker API call that ``call`` is, if it is one."""
+        return self._tasks.of(call)
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """All worker API calls, threads' ones too (see ``Task.in_processes``)."""
+        return self._tasks.all()
+
+    @cached_property
+    def start_methods(self) -> StartMethods:
+        """By which start methods the things of this file may be started."""
+        return StartMethods(self.evaluator, self.conditions, self.settings)
+
+    @cached_property
+    def sides(self) -> Sides:
+        """Which functions run in workers, which in the parent, which at import."""
+        return Sides(self.evaluator, self._tasks, self.conditions)
+
+    @cached_property
+    def made(self) -> dict[api.Kind, list[Made]]:
+        """What the calls of this file make, by kind, in source order."""
+        found: dict[api.Kind, list[Made]] = {}
+        for call in self.tree.nodes(cst.Call):
+            if not self._may_make(call):
+                continue
+            for value in self.values(call):
+                if isinstance(value, Made) and value.site is call:
+                    found.setdefault(value.kind, []).append(value)
+        return found
+
+    def _may_make(self, call: cst.Call) -> bool:
+        func = call.func
+        if isinstance(func, cst.Attribute):
+            return func.attr.value in _MAKING
+        if isinstance(func, cst.Name):
+            return bool(self.tree.lookup(func) or self.tree.star_imports)
+        return True
+
+
+_MAKING = frozenset(api.MAKERS) | {
+    name
+    for methods in api.METHODS.values()
+    for name, method in methods.items()
+    if method.gives is not None
+}

@@ -1,0 +1,214 @@
+"""What an expression may be: the answers of the evaluation.
+
+Values are immutable, hashable and compare by content; syntax nodes in them compare by identity.
+``site`` is the node at which a thing is made, which is also its identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from flake8_mppitfalls.model.api import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The file does not say."""
+
+
+UNKNOWN = Unknown()
+
+DEFAULT = ""
+"""The start method of what is made by the default context."""
+UNDECIDED = "?"
+"""The start method of a context whose name the file does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A literal; ``node`` is where it is written."""
+
+    value: object
+    node: cst.CSTNode
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """The result of an operator, comparison or f-string at ``site``."""
+
+    site: cst.CSTNode
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A module, class or function from elsewhere, by its dotted name; builtins by their bare name.
+
+    ``method`` is the start method where the name was reached through a context.
+    """
+
+    name: str
+    method: str = DEFAULT
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Something that a process API gives: a pool, process, queue, async result and so on.
+
+    Attributes:
+        kind: what it is.
+        site: the call that makes it; for an annotated parameter the annotation; for ``self`` in
+            a subclass the ``class``.
+        name: the short name in the API table (``JoinableQueue``, ``apply_async``).
+        method: its context's start method, :data:`DEFAULT` or :data:`UNDECIDED`.
+        flavour: the fork of the package it comes from, if any (``torch``).
+        cls: the subclass of this module of which it is an instance.
+        owner: the pool, executor or manager that gave it.
+    """
+
+    kind: Kind
+    site: cst.CSTNode
+    name: str
+    method: str = DEFAULT
+    flavour: str = ""
+    cls: cst.ClassDef | None = None
+    owner: Made | None = field(default=None, compare=False)
+
+    @property
+    def is_declared(self) -> bool:
+        """True where an annotation says what it is, and not the call that makes it."""
+        return type(self.site).__name__ != "Call"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A ``def`` of this module, not bound to an instance."""
+
+    node: cst.FunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda:
+    """A ``lambda``."""
+
+    node: cst.Lambda
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """A ``class`` of this module."""
+
+    node: cst.ClassDef
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An instance of a class of this module; ``site`` is ``None`` for ``self``."""
+
+    cls: cst.ClassDef
+    site: cst.CSTNode | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundMethod:
+    """A method of this module together with the instance or class it is read from."""
+
+    node: cst.FunctionDef
+    receiver: Instance | Made | Class
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A method of something that a process API made: ``pool.apply_async``."""
+
+    receiver: Made
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """``functools.partial(…)`` at ``site``; ``targets`` is what its first argument may be."""
+
+    site: cst.Call
+    targets: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """A list, tuple, set, dict, or an iterator over one, made at ``site``.
+
+    ``type`` is ``list``, ``tuple``, ``set``, ``dict``, ``iterator``, ``view`` or ``annotation``.
+    """
+
+    site: cst.CSTNode
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """A generator object: a generator expression, or a call of a generator function."""
+
+    site: cst.CSTNode
+    function: cst.FunctionDef | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coroutine:
+    """What the call at ``site`` of an ``async def`` of this module gives before it is awaited."""
+
+    site: cst.CSTNode
+    function: cst.FunctionDef
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What calling something from elsewhere gives (``threading.Lock()``, ``os.cpu_count()``).
+
+    Also an instance of a class from elsewhere that an annotation names.
+    """
+
+    name: str
+    site: cst.CSTNode
+
+
+@dataclass(frozen=True, slots=True)
+class ResultMember:
+    """An attribute of a :class:`Result`: ``conn.cursor`` for a ``sqlite3`` connection."""
+
+    receiver: Result
+    name: str
+
+
+Value: TypeAlias = (
+    Unknown
+    | Constant
+    | Computed
+    | External
+    | Made
+    | Function
+    | Lambda
+    | Class
+    | Instance
+    | BoundMethod
+    | Member
+    | Partial
+    | Container
+    | Generator
+    | Coroutine
+    | Result
+    | ResultMember
+)
+Values: TypeAlias = "tuple[Value, ...]"
+
+
+def union(*groups: Values) -> Values:
+    """The values of all groups, each once, in order."""
+    if len(groups) == 1:
+        return groups[0]
+    merged: dict[Value, None] = {}
+    for group in groups:
+        merged.update(dict.fromkeys(group))
+    return tuple(merged)

@@ -1,0 +1,521 @@
+"""Control flow: the order in which the statements of one scope run, on all paths.
+
+``Flow(tree, scope)`` is a graph of points. A point is a small statement, the test of an ``if`` or
+``while``, the iterable or target of a ``for``, the entry or exit of a ``with`` item, the start of a
+handler. ``successors`` are the normal ways on. ``exceptional`` are the ways that an exception
+takes: they leave *before* the point has had its effect. A ``finally`` block and the exits of a
+``with`` stand once for each way that leads through them, as CPython's compiler lays them out.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.syntax.scopes import Bound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from flake8_mppitfalls.syntax.scopes import Binding, Scope
+    from flake8_mppitfalls.syntax.tree import Tree
+
+MOST_POINTS = 60_000
+"""A flow that grows larger (finally blocks within finally blocks) is given up: ``complete``."""
+
+MOST_STEPS = 4_000
+"""How far back a reaching definition is looked for before every binding counts."""
+
+
+class PointKind(enum.Enum):
+    """What happens at a point."""
+
+    ENTRY = "entry"
+    EXIT = "exit"
+    RAISED = "raised"
+    STATEMENT = "statement"
+    TEST = "test"
+    LOOP = "loop"
+    BIND = "bind"
+    ENTER = "enter"
+    LEAVE = "leave"
+    CATCH = "catch"
+    HANDLER = "handler"
+    RERAISE = "reraise"
+
+
+class Point:
+    """A place in the flow; ``node`` is what is evaluated there, ``None`` for pure junctions."""
+
+    __slots__ = ("exceptional", "kind", "node", "predecessors", "successors", "thrown_from")
+
+    def __init__(self, kind: PointKind, node: cst.CSTNode | None) -> None:
+        self.kind = kind
+        self.node = node
+        self.successors: list[Point] = []
+        self.exceptional: list[Point] = []
+        self.predecessors: list[Point] = []
+        self.thrown_from: list[Point] = []
+
+    def __repr__(self) -> str:
+        return f"<{self.kind.value} {type(self.node).__name__}>"
+
+
+class _Frame:
+    """What a jump passes on its way out: a loop, the exits of a ``with``, a ``finally``."""
+
+    __slots__ = ("after", "catch", "final", "head", "items")
+
+    def __init__(
+        self,
+        *,
+        head: Point | None = None,
+        items: Sequence[cst.WithItem] = (),
+        final: cst.Finally | None = None,
+        catch: Point | None = None,
+    ) -> None:
+        self.head = head
+        self.after: list[Point] = []
+        self.items = items
+        self.final = final
+        self.catch = catch
+        """Where exceptions go outside of this frame."""
+
+
+class _TooLarge(Exception):
+    pass
+
+
+class Flow:
+    """The control flow of a module's, function's or class's own statements.
+
+    Attributes:
+        entry, exit, raised: first point; the normal end; the end by an exception that is raised
+            or re-raised in the text (exceptions out of calls leave no trace outside of a ``try``).
+        points: all points, in the order of the text.
+        complete: false when the flow was too large to be built; it is empty then.
+    """
+
+    def __init__(self, tree: Tree, scope: Scope) -> None:
+        self.tree = tree
+        self.scope = scope
+        self.complete = True
+        self._reset()
+        try:
+            self._build()
+        except (_TooLarge, RecursionError):
+            self.complete = False
+            self._reset()
+
+    def _reset(self) -> None:
+        self.entry = Point(PointKind.ENTRY, None)
+        self.exit = Point(PointKind.EXIT, None)
+        self.raised = Point(PointKind.RAISED, None)
+        self.points: list[Point] = [self.entry]
+        self._at: dict[cst.CSTNode, list[Point]] = {}
+        self._frontier: list[Point] = [self.entry]
+        self._frames: list[_Frame] = []
+        self._catch: Point | None = None
+
+    # -- questions -----------------------------------------------------------------------------
+
+    def points_of(self, node: cst.CSTNode) -> list[Point]:
+        """The points at which ``node`` is evaluated: several for what stands in a ``finally``."""
+        current: cst.CSTNode | None = node
+        while current is not None:
+            found = self._at.get(current)
+            if found is not None:
+                return found
+            current = self.tree.parent(current)
+        return []
+
+    def reaching(self, load: cst.CSTNode, bindings: Sequence[Binding]) -> list[Binding]:
+        """Those of ``bindings`` (of one name, in this scope) whose value ``load`` may see."""
+        stores = self._stores(bindings)
+        found: dict[Binding, None] = {}
+        work: list[tuple[Point, bool]] = []
+        for point in self.points_of(load):
+            here = [b for b in stores.get(point, ()) if self._stored_before(b, load)]
+            if here:
+                found[here[-1]] = None
+            else:
+                self._push_back(point, work)
+        return self._search_back(bindings, stores, work, found)
+
+    def reaching_exit(self, bindings: Sequence[Binding]) -> list[Binding]:
+        """Those of ``bindings`` (of one name) whose value the name may have at the end."""
+        stores = self._stores(bindings)
+        work: list[tuple[Point, bool]] = []
+        for point in (self.exit, self.raised):
+            self._push_back(point, work)
+        return self._search_back(bindings, stores, work, {})
+
+    def _stores(self, bindings: Sequence[Binding]) -> dict[Point, list[Binding]]:
+        stores: dict[Point, list[Binding]] = {}
+        for binding in bindings:
+            if binding.kind is Bound.PARAMETER:
+                stores.setdefault(self.entry, []).append(binding)
+                continue
+            for point in self.points_of(binding.node):
+                stores.setdefault(point, []).append(binding)
+        return stores
+
+    def _search_back(
+        self,
+        bindings: Sequence[Binding],
+        stores: dict[Point, list[Binding]],
+        work: list[tuple[Point, bool]],
+        found: dict[Binding, None],
+    ) -> list[Binding]:
+        """Walk against the flow from ``work``: (point, may a store at this point be seen?)."""
+        if not self.complete:
+            return list(bindings)
+        seen: set[tuple[Point, bool]] = set()
+        while work:
+            item = work.pop()
+            if item in seen:
+                continue
+            seen.add(item)
+            if len(seen) > MOST_STEPS:
+                return list(bindings)
+            point, after = item
+            if after and point in stores:
+                found[stores[point][-1]] = None
+                continue
+            self._push_back(point, work)
+        return [b for b in bindings if b in found]
+
+    def _push_back(self, point: Point, work: list[tuple[Point, bool]]) -> None:
+        work.extend((before, True) for before in point.predecessors)
+        work.extend((before, False) for before in point.thrown_from)
+
+    def _stored_before(self, binding: Binding, load: cst.CSTNode) -> bool:
+        """Within one point: an assignment expression that was evaluated before the load."""
+        named = self.tree.parent(binding.node)
+        return (
+            isinstance(named, cst.NamedExpr)
+            and self.tree.before(named, load)
+            and not self.tree.is_within(load, named)
+        )
+
+    def forward(
+        self,
+        start: frozenset[object],
+        transfer: Callable[[Point, frozenset[object]], frozenset[object]],
+        thrown: Callable[[Point, frozenset[object]], frozenset[object]] | None = None,
+    ) -> dict[Point, frozenset[object]]:
+        """Forward data flow by union: the facts that hold *before* each reachable point.
+
+        ``transfer`` gives the facts after a point; ``thrown`` what an exception carries out of
+        it (by default what held before it).
+        """
+        before: dict[Point, frozenset[object]] = {self.entry: start}
+        work = [self.entry]
+        while work:
+            point = work.pop()
+            facts = before[point]
+            after = transfer(point, facts)
+            for targets, out in (
+                (point.successors, after),
+                (point.exceptional, thrown(point, facts) if thrown is not None else facts),
+            ):
+                for target in targets:
+                    old = before.get(target)
+                    if old is None:
+                        before[target] = out
+                        work.append(target)
+                    elif not out <= old:
+                        before[target] = old | out
+                        work.append(target)
+        return before
+
+    # -- building ------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        node = self.scope.node
+        if isinstance(node, cst.Module):
+            self._block(node.body)
+        elif isinstance(node, (cst.FunctionDef, cst.ClassDef)):
+            self._suite(node.body)
+        else:
+            self._add(PointKind.STATEMENT, getattr(node, "body", node))
+        self._connect(self.exit)
+        self.points += [self.exit, self.raised]
+        for point in self.points:
+            for target in point.successors:
+                target.predecessors.append(point)
+            for target in point.exceptional:
+                target.thrown_from.append(point)
+
+    def _add(self, kind: PointKind, node: cst.CSTNode | None) -> Point:
+        point = Point(kind, node)
+        self.points.append(point)
+        if len(self.points) > MOST_POINTS:
+            raise _TooLarge
+        if node is not None and kind is not PointKind.LEAVE:
+            self._at.setdefault(node, []).append(point)
+        self._connect(point)
+        if self._catch is not None:
+            point.exceptional.append(self._catch)
+        self._frontier = [point]
+        return point
+
+    def _connect(self, target: Point) -> None:
+        for point in self._frontier:
+            point.successors.append(target)
+        self._frontier = []
+
+    def _suite(self, suite: cst.BaseSuite) -> None:
+        self._block(suite.body)
+
+    def _block(self, statements: Iterable[cst.CSTNode]) -> None:
+        for statement in statements:
+            if isinstance(statement, cst.SimpleStatementLine):
+                for small in statement.body:
+                    self._small(small)
+            elif isinstance(statement, cst.BaseSmallStatement):
+                self._small(statement)
+            else:
+                build = _COMPOUND.get(type(statement))
+                if build is not None:
+                    build(self, statement)
+                else:
+                    self._add(PointKind.STATEMENT, statement)
+
+    def _small(self, node: cst.BaseSmallStatement) -> None:
+        point = self._add(PointKind.STATEMENT, node)
+        if isinstance(node, cst.Return):
+            self._jump(self._frames, self.exit)
+        elif isinstance(node, (cst.Break, cst.Continue)):
+            self._leave_loop(node)
+        elif isinstance(node, cst.Raise) or self._ends_program(node):
+            if self._catch is None:
+                point.exceptional.append(self.raised)
+            self._frontier = []
+
+    def _ends_program(self, node: cst.BaseSmallStatement) -> bool:
+        if not (isinstance(node, cst.Expr) and isinstance(node.value, cst.Call)):
+            return False
+        name = self.tree.qualified(node.value.func)
+        return name in {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
+
+    def _jump(self, frames: Sequence[_Frame], target: Point | None) -> None:
+        """Run the exits of ``frames`` from the inside out, then go to ``target``."""
+        kept_frames, kept_catch = self._frames, self._catch
+        for i in range(len(frames) - 1, -1, -1):
+            frame = frames[i]
+            if not self._frontier:
+                break
+            self._frames = list(frames[:i])
+            self._catch = frame.catch
+            for item in reversed(frame.items):
+                self._add(PointKind.LEAVE, item)
+            if frame.final is not None:
+                self._suite(frame.final.body)
+        self._frames, self._catch = kept_frames, kept_catch
+        if target is not None:
+            self._connect(target)
+
+    def _leave_loop(self, node: cst.Break | cst.Continue) -> None:
+        for i in range(len(self._frames) - 1, -1, -1):
+            frame = self._frames[i]
+            if frame.head is not None:
+                self._jump(self._frames[i + 1 :], None)
+                if isinstance(node, cst.Continue):
+                    self._connect(frame.head)
+                else:
+                    frame.after += self._frontier
+                    self._frontier = []
+                return
+        self._frontier = []  # a syntax error in Python; nothing runs on
+
+    def _if(self, node: cst.If) -> None:
+        self._add(PointKind.TEST, node.test)
+        truth = constant_truth(node.test)
+        fork = self._frontier
+        self._frontier = list(fork) if truth is not False else []
+        self._suite(node.body)
+        taken = self._frontier
+        self._frontier = list(fork) if truth is not True else []
+        if isinstance(node.orelse, cst.If):
+            self._if(node.orelse)
+        elif node.orelse is not None:
+            self._suite(node.orelse.body)
+        self._frontier = taken + self._frontier
+
+    def _loop(
+        self, node: cst.While | cst.For, head: Point, *, first: Callable[[], None], endless: bool
+    ) -> None:
+        frame = _Frame(head=head, catch=self._catch)
+        self._frames.append(frame)
+        self._frontier = [head]
+        first()
+        exhausted = list(self._frontier) if isinstance(node, cst.While) else [head]
+        self._suite(node.body)
+        self._connect(head)
+        self._frames.pop()
+        self._frontier = [] if endless else exhausted
+        if node.orelse is not None:
+            self._suite(node.orelse.body)
+        self._frontier = self._frontier + frame.after
+
+    def _while(self, node: cst.While) -> None:
+        head = self._add(PointKind.LOOP, None)
+        endless = constant_truth(node.test) is True
+        self._loop(
+            node, head, first=lambda: void(self._add(PointKind.TEST, node.test)), endless=endless
+        )
+
+    def _for(self, node: cst.For) -> None:
+        self._add(PointKind.STATEMENT, node.iter)
+        head = self._add(PointKind.LOOP, None)
+        self._loop(
+            node, head, first=lambda: void(self._add(PointKind.BIND, node.target)), endless=False
+        )
+
+    def _with(self, node: cst.With) -> None:
+        outside = self._catch
+        for item in node.items:
+            self._add(PointKind.ENTER, item)
+        catch = Point(PointKind.CATCH, node)
+        self._frames.append(_Frame(items=node.items, catch=outside))
+        self._catch = catch
+        self._suite(node.body)
+        self._frames.pop()
+        self._catch = outside
+        for item in reversed(node.items):
+            self._add(PointKind.LEAVE, item)
+        normal = self._frontier
+        self.points.append(catch)
+        self._frontier = [catch]
+        for item in reversed(node.items):
+            self._add(PointKind.LEAVE, item)
+        reraise = self._reraise()
+        self._frontier = list(normal)
+        if any(self._suppresses(item) for item in node.items):
+            self._frontier.append(reraise)
+
+    def _suppresses(self, item: cst.WithItem) -> bool:
+        call = item.item
+        return (
+            isinstance(call, cst.Call)
+            and self.tree.qualified(call.func).rpartition(".")[2] == "suppress"
+        )
+
+    def _reraise(self) -> Point:
+        """Go on with the exception that led here."""
+        point = self._add(PointKind.RERAISE, None)
+        if self._catch is None:
+            point.exceptional.append(self.raised)
+        self._frontier = []
+        return point
+
+    def _try(self, node: cst.Try | cst.TryStar) -> None:
+        outside = self._catch
+        final = node.finalbody
+        final_catch: Point | None = None
+        if final is not None:
+            final_catch = Point(PointKind.CATCH, final)
+            self._frames.append(_Frame(final=final, catch=outside))
+        around = final_catch or outside
+        if node.handlers:
+            catch = Point(PointKind.CATCH, node)
+            self._catch = catch
+        else:
+            catch = None
+            self._catch = around
+        self._suite(node.body)
+        self._catch = around
+        if node.orelse is not None:
+            self._suite(node.orelse.body)
+        ends = self._frontier
+        if catch is not None:
+            self.points.append(catch)
+            fork = [catch]
+            for handler in node.handlers:
+                self._frontier = list(fork)
+                self._add(PointKind.HANDLER, handler)
+                self._suite(handler.body)
+                ends = ends + self._frontier
+            if not any(_catches_all(handler) for handler in node.handlers):
+                self._frontier = list(fork)
+                self._reraise()
+        self._frontier = ends
+        if final is None:
+            self._catch = outside
+            return
+        self._frames.pop()
+        self._catch = outside
+        if self._frontier:
+            self._suite(final.body)
+        ends = self._frontier
+        assert final_catch is not None
+        self.points.append(final_catch)
+        self._frontier = [final_catch]
+        self._suite(final.body)
+        if self._frontier:
+            self._reraise()
+        self._frontier = ends
+
+    def _match(self, node: cst.Match) -> None:
+        self._add(PointKind.STATEMENT, node.subject)
+        fork = self._frontier
+        ends: list[Point] = []
+        total = False
+        for case in node.cases:
+            self._frontier = list(fork)
+            self._add(PointKind.TEST, case)
+            self._suite(case.body)
+            ends += self._frontier
+            total = total or (
+                case.guard is None
+                and isinstance(case.pattern, cst.MatchAs)
+                and case.pattern.pattern is None
+            )
+        self._frontier = ends if total else ends + list(fork)
+
+    def _class(self, node: cst.ClassDef) -> None:
+        self._add(PointKind.STATEMENT, node)
+        self._suite(node.body)
+
+
+def void(_: object) -> None:
+    """Drop a value."""
+
+
+def constant_truth(test: cst.CSTNode) -> bool | None:
+    """The truth of a test that is a literal, else ``None``."""
+    if isinstance(test, cst.Name):
+        return {"True": True, "False": False, "None": False}.get(test.value)
+    if isinstance(test, cst.Integer):
+        return test.evaluated_value != 0
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        inner = constant_truth(test.expression)
+        return None if inner is None else not inner
+    return None
+
+
+def _catches_all(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
+    """Bare ``except``, ``except BaseException`` and, near enough, ``except Exception``."""
+    if handler.type is None:
+        return True
+    types: Iterator[cst.CSTNode]
+    if isinstance(handler.type, cst.Tuple):
+        types = (element.value for element in handler.type.elements)
+    else:
+        types = iter((handler.type,))
+    return any(isinstance(t, cst.Name) and t.value in {"BaseException"} for t in types)
+
+
+_COMPOUND: dict[type[cst.CSTNode], Callable[..., None]] = {
+    cst.If: Flow._if,
+    cst.While: Flow._while,
+    cst.For: Flow._for,
+    cst.With: Flow._with,
+    cst.Try: Flow._try,
+    cst.TryStar: Flow._try,
+    cst.Match: Flow._match,
+    cst.ClassDef: Flow._class,
+}
