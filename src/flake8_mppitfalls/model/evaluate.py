@@ -518,7 +518,7 @@ class Evaluator:
         name = value.name
         maker = api.maker(name)
         if maker is not None and maker.makes is not None:
-            return (self._make(maker, value, call),)
+            return (self._make(maker, maker.makes, value, call),)
         first = call.args[0].value if call.args and not call.args[0].star else None
         if name == "functools.partial" and first is not None:
             return (Partial(call, self.values(first)),)
@@ -540,16 +540,16 @@ class Evaluator:
             return (UNKNOWN,)
         return (Result(name, call),)
 
-    def _make(self, maker: api.Maker, value: External, call: cst.Call) -> Made:
+    def _make(self, maker: api.Maker, kind: api.Kind, value: External, call: cst.Call) -> Made:
         method = maker.method or value.method
-        if maker.makes is api.Kind.CONTEXT and not maker.method:
+        if kind is api.Kind.CONTEXT and not maker.method:
             given = argument(call, maker.parameters, "method")
             method = self._method_name(given) if given is not None else DEFAULT
         elif maker.context:
             given = argument(call, maker.parameters, maker.context)
             if given is not None:
                 method = self._method_of_context(given, method)
-        return Made(maker.makes, call, maker.name, method, api.flavour(value.name))
+        return Made(kind, call, maker.name, method, api.flavour(value.name))
 
     def _method_name(self, node: cst.BaseExpression) -> str:
         constants = {v.value if isinstance(v, Constant) else "?" for v in self.values(node)}

@@ -11,11 +11,14 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.conditions import Conditions
 from flake8_mppitfalls.model.evaluate import Evaluator
+from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.references import References
 from flake8_mppitfalls.model.sides import Sides
 from flake8_mppitfalls.model.startmethods import StartMethods
 from flake8_mppitfalls.model.tasks import Tasks
+from flake8_mppitfalls.model.uses import Uses
 from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +83,16 @@ class Program:
         return Sides(self.evaluator, self._tasks, self.conditions)
 
     @cached_property
+    def uses(self) -> Uses:
+        """What becomes of a value."""
+        return Uses(self.evaluator, self.references)
+
+    @cached_property
+    def lifetimes(self) -> Lifetimes:
+        """In which states the pools may be when something happens to them."""
+        return Lifetimes(self)
+
+    @cached_property
     def made(self) -> dict[api.Kind, list[Made]]:
         """What the calls of this file make, by kind, in source order."""
         found: dict[api.Kind, list[Made]] = {}
@@ -90,6 +103,24 @@ class Program:
                 if isinstance(value, Made) and value.site is call:
                     found.setdefault(value.kind, []).append(value)
         return found
+
+    def source(self, node: cst.CSTNode, otherwise: str = "it", longest: int = 40) -> str:
+        """The text of a short expression for a message; ``otherwise`` for a long one."""
+        if not isinstance(node, (cst.Name, cst.Attribute, cst.Call, cst.Subscript, cst.Lambda)):
+            return otherwise
+        name = dotted_name(node)
+        if name:
+            return name if len(name) <= longest else otherwise
+        try:
+            text = self.tree.module.code_for_node(node).strip()
+        except RecursionError:
+            return otherwise
+        return text if len(text) <= longest and "\n" not in text else otherwise
+
+    def receiver(self, call: cst.Call, otherwise: str) -> str:
+        """The text of what a method is called on, for a message."""
+        func = call.func
+        return self.source(func.value, otherwise) if isinstance(func, cst.Attribute) else otherwise
 
     def _may_make(self, call: cst.Call) -> bool:
         func = call.func

@@ -49,7 +49,15 @@ class PointKind(enum.Enum):
 class Point:
     """A place in the flow; ``node`` is what is evaluated there, ``None`` for pure junctions."""
 
-    __slots__ = ("exceptional", "kind", "node", "predecessors", "successors", "thrown_from")
+    __slots__ = (
+        "exceptional",
+        "kind",
+        "node",
+        "predecessors",
+        "successors",
+        "thrown_from",
+        "when_true",
+    )
 
     def __init__(self, kind: PointKind, node: cst.CSTNode | None) -> None:
         self.kind = kind
@@ -58,6 +66,8 @@ class Point:
         self.exceptional: list[Point] = []
         self.predecessors: list[Point] = []
         self.thrown_from: list[Point] = []
+        self.when_true: Point | None = None
+        """Of the successors of an ``if``'s or ``while``'s test: the one for a true test."""
 
     def __repr__(self) -> str:
         return f"<{self.kind.value} {type(self.node).__name__}>"
@@ -205,11 +215,13 @@ class Flow:
         start: frozenset[object],
         transfer: Callable[[Point, frozenset[object]], frozenset[object]],
         thrown: Callable[[Point, frozenset[object]], frozenset[object]] | None = None,
+        taken: Callable[[Point, Point, frozenset[object]], frozenset[object]] | None = None,
     ) -> dict[Point, frozenset[object]]:
         """Forward data flow by union: the facts that hold *before* each reachable point.
 
-        ``transfer`` gives the facts after a point; ``thrown`` what an exception carries out of
-        it (by default what held before it).
+        ``transfer`` gives the facts after a point; ``taken`` narrows them to those that go on
+        to one successor of a test; ``thrown`` gives what an exception carries out of a point
+        (by default what held before it).
         """
         before: dict[Point, frozenset[object]] = {self.entry: start}
         work = [self.entry]
@@ -217,11 +229,12 @@ class Flow:
             point = work.pop()
             facts = before[point]
             after = transfer(point, facts)
-            for targets, out in (
-                (point.successors, after),
-                (point.exceptional, thrown(point, facts) if thrown is not None else facts),
-            ):
+            raised = thrown(point, facts) if thrown is not None and point.exceptional else facts
+            for targets, leaving in ((point.successors, after), (point.exceptional, raised)):
                 for target in targets:
+                    out = leaving
+                    if taken is not None and leaving is after and point.when_true is not None:
+                        out = taken(point, target, after)
                     old = before.get(target)
                     if old is None:
                         before[target] = out
@@ -290,12 +303,13 @@ class Flow:
             self._jump(self._frames, self.exit)
         elif isinstance(node, (cst.Break, cst.Continue)):
             self._leave_loop(node)
-        elif isinstance(node, cst.Raise) or self._ends_program(node):
+        elif isinstance(node, cst.Raise) or self.ends_program(node):
             if self._catch is None:
                 point.exceptional.append(self.raised)
             self._frontier = []
 
-    def _ends_program(self, node: cst.BaseSmallStatement) -> bool:
+    def ends_program(self, node: cst.CSTNode) -> bool:
+        """True for a statement like ``sys.exit()``, behind which nothing runs."""
         if not (isinstance(node, cst.Expr) and isinstance(node.value, cst.Call)):
             return False
         name = self.tree.qualified(node.value.func)
@@ -332,11 +346,12 @@ class Flow:
         self._frontier = []  # a syntax error in Python; nothing runs on
 
     def _if(self, node: cst.If) -> None:
-        self._add(PointKind.TEST, node.test)
+        test = self._add(PointKind.TEST, node.test)
         truth = constant_truth(node.test)
         fork = self._frontier
         self._frontier = list(fork) if truth is not False else []
         self._suite(node.body)
+        test.when_true = test.successors[0] if test.successors else None
         taken = self._frontier
         self._frontier = list(fork) if truth is not True else []
         if isinstance(node.orelse, cst.If):
@@ -352,8 +367,11 @@ class Flow:
         self._frames.append(frame)
         self._frontier = [head]
         first()
-        exhausted = list(self._frontier) if isinstance(node, cst.While) else [head]
+        test = self._frontier[0]
+        exhausted = [test] if isinstance(node, cst.While) else [head]
         self._suite(node.body)
+        if test.successors:
+            test.when_true = test.successors[0]
         self._connect(head)
         self._frames.pop()
         self._frontier = [] if endless else exhausted

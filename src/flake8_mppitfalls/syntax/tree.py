@@ -196,6 +196,12 @@ class Tree:
             self._order = {node: i for i, node in enumerate(nodes)}
         return self._order.get(first, -1) < self._order.get(second, -1)
 
+    def order_of_completion(self, node: cst.CSTNode) -> tuple[int, int]:
+        """A sort key by which the parts of one statement are done: operands before their call."""
+        self.before(node, node)
+        inner = sum(1 for _ in self.walk(node))
+        return (self._order.get(node, -1) + inner, -inner)
+
     def walk(self, node: cst.CSTNode, *, into_functions: bool = False) -> Iterator[cst.CSTNode]:
         """``node`` and what is below it, in order; bodies of nested functions only on demand.
 
@@ -631,9 +637,9 @@ def _attribute(tree: Tree, node: cst.Attribute, scope: Scope) -> None:
 def _call(tree: Tree, node: cst.Call, scope: Scope) -> None:
     func = node.func
     if func.__class__ is cst.Attribute:
-        name = func.attr.value  # type: ignore[attr-defined]
+        name = func.attr.value
     elif func.__class__ is cst.Name:
-        name = func.value  # type: ignore[attr-defined]
+        name = func.value
     else:
         return
     tree.calls_of.setdefault(name, []).append(node)

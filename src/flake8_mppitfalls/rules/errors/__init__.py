@@ -1,0 +1,1 @@
+"""Errors that vanish: MPP6xx."""

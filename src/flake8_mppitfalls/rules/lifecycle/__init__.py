@@ -1,0 +1,1 @@
+"""The lives of pools and processes: MPP4xx."""
