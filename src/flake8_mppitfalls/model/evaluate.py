@@ -98,6 +98,15 @@ TRANSPARENT_DECORATORS = frozenset(
 )
 """Decorators under which a call of the function still gives what its ``return`` says."""
 
+_VIEWS = frozenset({"keys", "values", "items"})
+_CONTAINER_METHODS = _VIEWS | {"copy", "get", "pop", "popleft", "setdefault"}
+_MAPPINGS = frozenset({"dict", "mapping", "defaultdict", "mutablemapping", "ordereddict"})
+_ITERATED = {
+    "os.scandir": "os.DirEntry",
+    "re.finditer": "re.Match",
+    "re.compile().finditer": "re.Match",
+}
+"""What iterating over the result of a function gives."""
 _PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 _GROWING = {"append", "add", "appendleft", "insert", "extend", "extendleft", "setdefault", "update"}
 
@@ -256,7 +265,7 @@ class Evaluator:
             return (Computed(value),)
         values = self.values(value)
         if kind is Bound.FOR:
-            values = self.elements(values)
+            values = self.iterated(values)
         elif kind is Bound.WITH:
             values = self.entered(values)
         for index in path:
@@ -333,7 +342,7 @@ class Evaluator:
             return union(*(self.annotated(part) for part in inner))
         if name.lower() in {"list", "sequence", "iterable", "iterator", "set", "tuple", "deque"}:
             return (Container(annotation, "annotation"),)
-        if name.lower() in {"dict", "mapping", "defaultdict", "mutablemapping"}:
+        if name.lower() in _MAPPINGS:
             return (Container(annotation, "annotation"),)
         base = self.annotated(annotation.value)
         return base
@@ -368,7 +377,7 @@ class Evaluator:
         """What an argument may be that a call or a worker API call gives."""
         values = self.values(given.expression)
         for step in given.path:
-            values = self.elements(values) if step is None else self.element(values, step)
+            values = self.iterated(values) if step is None else self.element(values, step)
         return values
 
     def _own_object(self, function: cst.FunctionDef, param: cst.Param) -> Value | None:
@@ -486,8 +495,33 @@ class Evaluator:
     # -- calls ---------------------------------------------------------------------------------
 
     def _call(self, node: cst.Call) -> Values:
-        groups = [self.called(value, node) for value in self.values(node.func)]
+        groups: list[Values] = []
+        func = node.func
+        if isinstance(func, cst.Attribute) and func.attr.value in _CONTAINER_METHODS:
+            values = self.values(func.value)
+            containers = [v for v in values if isinstance(v, Container)]
+            if containers:
+                groups = [self._container_call(v, func.attr.value, node) for v in containers]
+                others = [v for v in values if not isinstance(v, Container)]
+                members = (self.member(v, func.attr.value, func) for v in others)
+                groups += [self.called(v, node) for v in union((), *members)]
+                return union((), *groups)
+        groups = [self.called(value, node) for value in self.values(func)]
         return union((), *groups) if groups else ()
+
+    def _container_call(self, container: Container, name: str, call: cst.Call) -> Values:
+        """What a method of a list, dict and so on gives."""
+        if name == "copy":
+            return (container,)
+        mapping = self.is_mapping(container)
+        if name in _VIEWS:
+            return (Container(call, name),) if mapping else (UNKNOWN,)
+        held = self._elements(container)
+        if mapping and len(call.args) > 1 and call.args[1].keyword is None:
+            return union(held, self.values(call.args[1].value))
+        if name == "get":
+            return union(held, (Constant(None, call),)) if mapping else (UNKNOWN,)
+        return held or (UNKNOWN,)
 
     def called(self, value: Value, call: cst.Call) -> Values:
         """What a call of ``value`` at ``call`` gives."""
@@ -505,8 +539,8 @@ class Evaluator:
             return self._member_call(value, call)
         if isinstance(value, Partial):
             return union((), *(self.called(target, call) for target in value.targets))
-        if isinstance(value, Container) and value.type == "annotation":
-            return (UNKNOWN,)
+        if isinstance(value, Result):
+            return (Result(f"{value.name}()", call),)
         if isinstance(value, ResultMember):
             return (Result(f"{value.receiver.name}().{value.name}", call),)
         if isinstance(value, (Instance, Made)) and value.cls is not None:
@@ -535,7 +569,7 @@ class Evaluator:
                 return union((), *groups)
             return (UNKNOWN,)
         if name == "next" and first is not None:
-            return self.elements(self.values(first))
+            return self.iterated(self.values(first))
         if name.startswith("."):
             return (UNKNOWN,)
         return (Result(name, call),)
@@ -628,7 +662,7 @@ class Evaluator:
         groups: list[Values] = []
         for node in self.tree.scopes[function].yields:
             if isinstance(node.value, cst.From):
-                groups.append(self.elements(self.values(node.value.item)))
+                groups.append(self.iterated(self.values(node.value.item)))
             else:
                 groups.append(self.values(node.value))
         return union((), *groups)
@@ -651,8 +685,41 @@ class Evaluator:
     # -- containers ----------------------------------------------------------------------------
 
     def elements(self, values: Values) -> Values:
-        """What iterating over the values gives."""
+        """What the values hold: for a dict its values."""
         return union((), *(self._elements(value) for value in values))
+
+    def iterated(self, values: Values) -> Values:
+        """What iterating over the values gives: for a dict its keys."""
+        return union(
+            (),
+            *(
+                self._keys(value)
+                if isinstance(value, Container) and self.is_mapping(value)
+                else self._elements(value)
+                for value in values
+            ),
+        )
+
+    def is_mapping(self, container: Container) -> bool:
+        """True for a dict, and for what an annotation says is one."""
+        if container.type != "annotation":
+            return container.type == "dict"
+        site = container.site
+        name = self.tree.qualified(site.value) if isinstance(site, cst.Subscript) else ""
+        return name.rpartition(".")[2].lower() in _MAPPINGS
+
+    def _keys(self, container: Container) -> Values:
+        site = container.site
+        if isinstance(site, cst.Dict):
+            keys = [e.key for e in site.elements if isinstance(e, cst.DictElement)]
+            known = union((), *(self.values(key) for key in keys))
+            return known if len(keys) == len(site.elements) > 0 else union(known, (UNKNOWN,))
+        if isinstance(site, cst.DictComp):
+            return self.values(site.key)
+        if isinstance(site, cst.Subscript):
+            inner = [e.slice.value for e in site.slice if isinstance(e.slice, cst.Index)]
+            return self.annotated(inner[0]) if inner else (UNKNOWN,)
+        return (UNKNOWN,)
 
     def _elements(self, value: Value) -> Values:
         if isinstance(value, Container):
@@ -672,16 +739,37 @@ class Evaluator:
             return tuple(self._pipe_end(value, i) for i in (0, 1))
         if isinstance(value, Result) and value.name == "range":
             return (Computed(value.site),)
+        if isinstance(value, Result) and value.name in _ITERATED:
+            return (Result(_ITERATED[value.name], value.site),)
         return (UNKNOWN,)
 
     def _container_elements(self, container: Container) -> Values:
         groups: list[Values] = []
+        site = container.site
+        if container.type in _VIEWS and isinstance(site, cst.Call):
+            return self._view_elements(container.type, site)
         for expression, nested in self.contributions(container):
             values = self.values(expression)
-            groups.append(self.elements(values) if nested else values)
+            if not nested:
+                groups.append(values)
+            elif container.type == "dict":
+                groups.append(self.elements(values))
+            else:
+                groups.append(self.iterated(values))
         if container.type == "annotation":
-            return self._declared_elements(container.site)
+            return self._declared_elements(site)
         return union((), *groups)
+
+    def _view_elements(self, view: str, call: cst.Call) -> Values:
+        """What iterating over ``d.keys()``, ``d.values()`` or ``d.items()`` gives."""
+        if view == "items":
+            return (Container(call, "item"),)
+        assert isinstance(call.func, cst.Attribute)
+        values = self.values(call.func.value)
+        mappings = [v for v in values if isinstance(v, Container) and self.is_mapping(v)]
+        if view == "keys":
+            return union((), *(self._keys(value) for value in mappings))
+        return self.elements(tuple(mappings))
 
     def _declared_elements(self, site: cst.CSTNode) -> Values:
         if isinstance(site, cst.Subscript):
@@ -764,6 +852,10 @@ class Evaluator:
                     groups.append(self.values(elements[index].value))
                 else:
                     groups.append(self._elements(value))
+            elif isinstance(value, Container) and value.type == "item":
+                assert isinstance(value.site, cst.Call)
+                views = ("keys", "values") if index == STARRED else (("keys", "values")[index % 2],)
+                groups += [self._view_elements(view, value.site) for view in views]
             elif isinstance(value, Container) and self._is_columns(value):
                 groups.append(self._column(value, index))
             else:
@@ -784,7 +876,7 @@ class Evaluator:
                 return (Computed(value.site),)
             index -= 1
         if 0 <= index < len(args):
-            return self.elements(self.values(args[index]))
+            return self.iterated(self.values(args[index]))
         return (UNKNOWN,)
 
     @staticmethod

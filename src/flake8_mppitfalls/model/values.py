@@ -140,7 +140,9 @@ class Partial:
 class Container:
     """A list, tuple, set, dict, or an iterator over one, made at ``site``.
 
-    ``type`` is ``list``, ``tuple``, ``set``, ``dict``, ``iterator``, ``view`` or ``annotation``.
+    ``type`` is ``list``, ``tuple``, ``set``, ``dict``, ``iterator`` or ``annotation``; for what
+    ``d.keys()``, ``d.values()`` and ``d.items()`` give ``keys``, ``values`` and ``items``, and
+    ``item`` for the pairs of the last.
     """
 
     site: cst.CSTNode
