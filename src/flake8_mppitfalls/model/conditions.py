@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
 
-from flake8_mppitfalls.model.values import Computed, Constant
+from flake8_mppitfalls.model.values import Computed, Constant, External, Function, Result
 from flake8_mppitfalls.syntax.flow import constant_truth
+from flake8_mppitfalls.syntax.scopes import Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ CHILD: World = {
 """A spawned child imports the file: ``spawn._fixup_main_from_path`` names it ``__mp_main__``."""
 IMPORTED: World = {"__name__": "a module"}
 """Another module imports the file."""
+NOT_FROZEN: World = {"sys.frozen": False, "sys._MEIPASS": "", "__compiled__": False}
+"""The program is run by an interpreter, not frozen into an executable."""
+FROZEN: World = {"sys.frozen": True, "sys._MEIPASS": "a folder", "__compiled__": True}
 AT_RUN_TIME: World = {"typing.TYPE_CHECKING": False, "TYPE_CHECKING": False}
 PLATFORMS: dict[str, World] = {
     "win32": {"sys.platform": "win32", "os.name": "nt", "platform.system()": "Windows"},
@@ -41,6 +45,7 @@ PLATFORMS: dict[str, World] = {
 WINDOWS = PLATFORMS["win32"]
 
 _UNDECIDED = object()
+_NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
 _LEAVING = {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
 
 
@@ -59,12 +64,16 @@ class Conditions:
         """True if a test holds in the main program only (``__name__ == "__main__"``)."""
         return self.truth(test, CHILD) is False and self.truth(test, PROGRAM) is not False
 
+    def is_frozen_only(self, node: cst.CSTNode) -> bool:
+        """True if ``node`` runs in a frozen program only: ``if getattr(sys, "frozen", False):``."""
+        return self.runs(node, NOT_FROZEN) is False and self.runs(node, FROZEN) is not False
+
     def depends_on_platform(self, node: cst.CSTNode) -> bool:
         """True if ``node`` runs on some platforms only."""
         return any(self.runs(node, world) is False for world in PLATFORMS.values())
 
     def runs(self, node: cst.CSTNode, world: World) -> bool | None:
-        """``False`` if ``node`` can't be reached in ``world`` within its function, else ``None``."""
+        """``False`` if ``node`` can't be reached in its function in ``world``, else ``None``."""
         child = node
         for parent in self._tree.ancestors(node):
             if self._bars(parent, child, world):
@@ -169,16 +178,50 @@ class Conditions:
         if isinstance(test, cst.NamedExpr):
             return self.truth(test.value, world, depth + 1)
         if isinstance(test, cst.Call):
-            prefix = self._startswith(test, world)
-            if prefix is not None:
-                return prefix
+            known = self._call(test, world, depth)
+            if known is not None:
+                return known
         value = self._constant(test, world)
         if value is not _UNDECIDED:
             return bool(value)
-        if isinstance(test, (cst.Name, cst.Attribute)):
+        if isinstance(test, (cst.Name, cst.Attribute, cst.Call)):
             values = self._evaluator.values(test)
-            if len(values) == 1 and isinstance(values[0], Computed):
-                return self.truth(values[0].site, world, depth + 1)
+            only = values[0] if len(values) == 1 else None
+            if isinstance(only, (Computed, Result)) and only.site is not test:
+                return self.truth(only.site, world, depth + 1)
+            if isinstance(only, External) and only.name in world:
+                return bool(world[only.name])
+            origin = self._origin(test)
+            if origin is not None:
+                return self.truth(origin, world, depth + 1)
+        return None
+
+    def _origin(self, test: cst.Name | cst.Attribute | cst.Call) -> cst.BaseExpression | None:
+        """The one ``and`` or ``or`` that a name is bound to or a function of the module returns."""
+        origin: cst.BaseExpression | None = None
+        if isinstance(test, cst.Name):
+            bindings = self._evaluator.bindings(test)
+            if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
+                origin = bindings[0].value
+        elif isinstance(test, cst.Call):
+            called = self._evaluator.values(test.func)
+            if len(called) == 1 and isinstance(called[0], Function):
+                returns = self._tree.scopes[called[0].node].returns
+                if len(returns) == 1 and not self._evaluator.is_opaque(called[0].node):
+                    origin = returns[0].value
+        return origin if isinstance(origin, cst.BooleanOperation) else None
+
+    def _call(self, test: cst.Call, world: World, depth: int) -> bool | None:
+        prefix = self._startswith(test, world)
+        if prefix is not None:
+            return prefix
+        name = self._tree.qualified(test.func)
+        if name == "bool" and len(test.args) == 1:
+            return self.truth(test.args[0].value, world, depth + 1)
+        if name in ("getattr", "hasattr") and len(test.args) > 1:
+            attribute = self._evaluator.text(test.args[1].value)
+            value = world.get(f"{self._tree.qualified(test.args[0].value)}.{attribute}")
+            return None if value is None else bool(value)
         return None
 
     def _boolean(self, test: cst.BooleanOperation, world: World, depth: int) -> bool | None:
@@ -195,6 +238,9 @@ class Conditions:
         operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
         left = self._constant(test.left, world)
         if isinstance(operator, (cst.In, cst.NotIn)):
+            if isinstance(other, cst.Call) and self._tree.qualified(other.func) in _NAMESPACES:
+                defined = world.get(self._named(left, other))
+                return None if defined is None else bool(defined) is isinstance(operator, cst.In)
             members = self._members(other, world)
             if left is _UNDECIDED or members is None:
                 return None
@@ -207,6 +253,11 @@ class Conditions:
         if isinstance(operator, (cst.NotEqual, cst.IsNot)):
             return left != right
         return None
+
+    def _named(self, name: object, namespace: cst.Call) -> str:
+        """``frozen`` in ``vars(sys)`` is ``sys.frozen``; in ``globals()`` it is the bare name."""
+        of = self._tree.qualified(namespace.args[0].value) if namespace.args else ""
+        return f"{of}.{name}" if of else str(name)
 
     def _members(self, node: cst.BaseExpression, world: World) -> list[object] | str | None:
         if isinstance(node, (cst.Tuple, cst.List, cst.Set)):

@@ -13,14 +13,18 @@ from flake8_mppitfalls.model.conditions import Conditions
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.references import References
+from flake8_mppitfalls.model.runs import Runs
+from flake8_mppitfalls.model.results import Results
 from flake8_mppitfalls.model.sides import Sides
 from flake8_mppitfalls.model.startmethods import StartMethods
+from flake8_mppitfalls.model.starts import Starts
 from flake8_mppitfalls.model.tasks import Tasks
 from flake8_mppitfalls.model.uses import Uses
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Sequence
 
     from flake8_mppitfalls.model.tasks import Task
@@ -39,7 +43,10 @@ class Program:
         evaluator: what an expression may be.
         references: where a function is used.
         conditions: under which conditions a place runs (guard, platform).
+        source_tree: flake8's own tree, for what is asked of other files (set by the driver).
     """
+
+    source_tree: ast.Module | None = None
 
     def __init__(
         self, tree: Tree, settings: Settings, filename: str = "-", lines: Sequence[str] = ()
@@ -83,6 +90,16 @@ class Program:
         return Sides(self.evaluator, self._tasks, self.conditions)
 
     @cached_property
+    def runs(self) -> Runs:
+        """What runs when a piece of code runs."""
+        return Runs(self.evaluator, self._tasks, self.conditions)
+
+    @cached_property
+    def starts(self) -> Starts:
+        """Where processes are started."""
+        return Starts(self)
+
+    @cached_property
     def uses(self) -> Uses:
         """What becomes of a value."""
         return Uses(self.evaluator, self.references)
@@ -91,6 +108,11 @@ class Program:
     def lifetimes(self) -> Lifetimes:
         """In which states the pools may be when something happens to them."""
         return Lifetimes(self)
+
+    @cached_property
+    def results(self) -> Results:
+        """What becomes of the results of tasks."""
+        return Results(self)
 
     @cached_property
     def made(self) -> dict[api.Kind, list[Made]]:
@@ -116,6 +138,13 @@ class Program:
         except RecursionError:
             return otherwise
         return text if len(text) <= longest and "\n" not in text else otherwise
+
+    def callable_name(self, task: Task) -> str:
+        """What a task calls, for a message."""
+        if task.callable is None or isinstance(task.callable, cst.Lambda):
+            return "the task"
+        name = dotted_name(task.callable)
+        return f"{name}()" if name else "the task"
 
     def receiver(self, call: cst.Call, otherwise: str) -> str:
         """The text of what a method is called on, for a message."""
