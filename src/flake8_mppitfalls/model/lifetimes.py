@@ -14,6 +14,7 @@ skipped leaves the state unknown.
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.values import Made
-from flake8_mppitfalls.syntax.flow import Point, PointKind
+from flake8_mppitfalls.syntax.flow import Point, PointKind, constant_truth
 from flake8_mppitfalls.syntax.scopes import ScopeKind
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ class State(NamedTuple):
     phase: Phase
     event: cst.CSTNode | None = None
     thrown: bool = False
+    known: frozenset[tuple[str, bool]] = frozenset()
+    """Tests that came out so on this path, of those that decide about events."""
 
+
+MOST_TESTS = 6
+"""With more deciding tests than this the paths are not told apart by them."""
 
 ABSENT = State(Phase.ABSENT)
 RUNNING = State(Phase.RUNNING)
@@ -181,7 +187,8 @@ class _Typestate:
         self._early: dict[cst.Call, None] = {}
         self._home = self._tree.function_of(life.made.site)
         self._ending = life.calls("close", "terminate")
-        self._tests: dict[cst.CSTNode, dict[str, bool]] = {}
+        self._escaping: set[Scope] = set()
+        self._deciding: set[str] | None = None
 
     def run(self) -> None:
         life = self._life
@@ -208,18 +215,31 @@ class _Typestate:
         if use.kind is UseKind.METHOD:
             method = self._methods.get(use.name)
             effect = _EFFECTS.get(method.effect) if method is not None else None
+            cls = self._life.made.cls
+            if cls is not None and self._program.evaluator.classes.method(cls, use.name):
+                effect = Effect.HAND_ON  # the subclass has its own way of ending
             if effect is not None:
                 self._place(scope, use.node, effect)
         elif use.kind is UseKind.ENTERED and isinstance(use.node, cst.WithItem):
             self._leaving(scope, use.node)
+        elif use.kind is UseKind.PASSED and use.name == "contextlib.closing":
+            item = self._tree.parent(use.node)
+            if isinstance(item, cst.WithItem):
+                self._leaving(scope, item)
         elif use.kind in HANDED_ON and use.kind is not UseKind.KEPT:
             if use.kind is UseKind.RETURNED and self._is_followed(use):
                 return
             self._place(scope, use.node, Effect.HAND_ON)
-        elif use.kind is UseKind.MEMBER and use.name in self._methods:
-            # A bound method that goes somewhere else: atexit.register(pool.terminate).
-            if self._methods[use.name].effect in _EFFECTS:
-                self._place(scope, use.node, Effect.HAND_ON)
+        elif self._is_ending_member(use):
+            self._place(scope, use.node, Effect.HAND_ON)
+
+    def _is_ending_member(self, use: Use) -> bool:
+        """A bound method that goes somewhere else: ``atexit.register(pool.terminate)``."""
+        return (
+            use.kind is UseKind.MEMBER
+            and use.name in self._methods
+            and self._methods[use.name].effect in _EFFECTS
+        )
 
     def _is_followed(self, use: Use) -> bool:
         """``return pool``: its uses in the callers are among the uses; nothing is lost."""
@@ -245,6 +265,8 @@ class _Typestate:
     def _add_calls(self) -> None:
         """Calls of functions of this module in which something happens to the pool."""
         done: set[Scope] = set()
+        for scope in list(self._events):
+            self._add_escapes(scope)
         work = [scope for scope in self._events if scope.is_function]
         if self._home.is_function and self._is_returned():
             work.append(self._home)
@@ -258,6 +280,18 @@ class _Typestate:
                 self._place(caller, site.call, Effect.CALL, scope.node)
                 if caller.is_function:
                     work.append(caller)
+
+    def _add_escapes(self, scope: Scope) -> None:
+        """A function that uses the pool and is itself given away: a callback, a signal handler."""
+        if scope is self._home or not scope.is_function:
+            return
+        for reference in self._program.references.of(scope.node):
+            parent = self._tree.parent(reference.node)
+            called = isinstance(parent, cst.Call) and parent.func is reference.node
+            if not called and not isinstance(parent, cst.Assign):
+                self._escaping.add(scope)
+                around = self._tree.function_of(reference.node)
+                self._place(around, reference.node, Effect.HAND_ON)
 
     def _is_returned(self) -> bool:
         return any(use.kind is UseKind.RETURNED for use in self._life.uses)
@@ -278,8 +312,18 @@ class _Typestate:
 
     def _is_handed_on(self) -> bool:
         return any(
-            use.kind in HANDED_ON and use.kind is not UseKind.KEPT for use in self._life.uses
+            (
+                use.kind in HANDED_ON
+                and use.kind is not UseKind.KEPT
+                and use.name != "contextlib.closing"
+                and not self._is_kept_here(use)
+            )
+            or self._is_ending_member(use)
+            for use in self._life.uses
         )
+
+    def _is_kept_here(self, use: Use) -> bool:
+        return use.kind is UseKind.RETURNED and self._is_followed(use)
 
     # -- data flow -----------------------------------------------------------------------------
 
@@ -291,11 +335,13 @@ class _Typestate:
         def transfer(point: Point, facts: frozenset[object]) -> frozenset[object]:
             for event in self._in_order(events.get(point, ())):
                 facts = self._apply(event, facts)
-            return facts
+            return self._passed(point, facts)
 
         def thrown(point: Point, facts: frozenset[object]) -> frozenset[object]:
-            deliberate = isinstance(point.node, (cst.Raise, cst.Expr)) and not point.successors
-            return self._thrown(point, facts, deliberate)
+            for event in events.get(point, ()):
+                if event.effect is Effect.HAND_ON:
+                    facts = self._apply(event, facts)
+            return self._thrown(point, facts)
 
         before = flow.forward(frozenset(start), transfer, thrown, self._taken)
         ended = before.get(flow.exit, frozenset())
@@ -313,7 +359,7 @@ class _Typestate:
         result: set[object] = set()
         for state in facts:
             assert isinstance(state, State)
-            result |= self._after(event, state)
+            result.update(after._replace(known=state.known) for after in self._after(event, state))
         return frozenset(result)
 
     def _after(self, event: Event, state: State) -> set[State] | frozenset[State]:
@@ -338,13 +384,15 @@ class _Typestate:
             elif phase is Phase.RUNNING:
                 if not state.thrown and isinstance(event.node, cst.Call):
                     self._early[event.node] = None
-                return {UNKNOWN_STATE}
+                return set()  # it raises: nothing runs on
             return {State(Phase.JOINED)}
         if phase in (Phase.RUNNING, Phase.UNKNOWN):
-            if phase is Phase.UNKNOWN and self._is_handed_on():
+            if phase is Phase.UNKNOWN and (self._escaping or self._is_handed_on()):
                 return {state}
             wanted = Phase.CLOSED if effect is Effect.CLOSE else Phase.TERMINATED
             return {State(wanted, event.node)}
+        if phase is Phase.JOINED:
+            self._joined.add(event.node)
         if effect is Effect.TERMINATE and phase is Phase.CLOSED:
             if state.event is not None:
                 self._joined.add(state.event)  # terminate() takes the obligation over
@@ -354,36 +402,53 @@ class _Typestate:
     def _called(self, event: Event, state: State) -> frozenset[State]:
         assert event.called is not None
         scope = self._tree.scopes[event.called]
+        state = state._replace(known=frozenset())
         key = (scope, state)
         if key not in self._summaries:
             self._summaries[key] = frozenset({state})  # for recursion
             self._summaries[key] = self._analyse(scope, frozenset({state}))
         return self._summaries[key]
 
-    def _thrown(
-        self, point: Point, facts: frozenset[object], deliberate: bool
-    ) -> frozenset[object]:
+    def _passed(self, point: Point, facts: frozenset[object]) -> frozenset[object]:
+        """What a point does to the states besides its events: assignments, re-raising."""
+        if point.kind is PointKind.RERAISE and isinstance(point.node, (cst.Try, cst.TryStar)):
+            if self._ends_in(point.node):
+                return _forget_running(facts)
+        if isinstance(point.node, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
+            return self._assigned(point.node, facts)
+        return facts
+
+    def _thrown(self, point: Point, facts: frozenset[object]) -> frozenset[object]:
+        """The states that an exception carries out of a point."""
+        deliberate = isinstance(point.node, (cst.Raise, cst.Expr)) and not point.successors
         target = point.exceptional[0] if point.exceptional else None
         block = target.node if target is not None else None
-        skipped = block is not None and self._ends_in(block)
+        if block is not None and not deliberate and self._skips_ending(block):
+            facts = _forget_running(facts)
         result: set[object] = set()
         for state in facts:
             assert isinstance(state, State)
-            if state.phase is Phase.RUNNING and skipped and not deliberate:
-                result.add(UNKNOWN_STATE)
-            elif state.phase in _OPEN_ENDED:
-                result.add(state._replace(thrown=True))
-            else:
-                result.add(state)
+            result.add(state._replace(thrown=True) if state.phase in _OPEN_ENDED else state)
         return frozenset(result)
 
-    def _ends_in(self, block: cst.CSTNode) -> bool:
-        """Does the body that an exception leaves hold a close() or terminate() of the pool?"""
+    def _skips_ending(self, block: cst.CSTNode) -> bool:
+        """Does an exception that arrives at ``block`` skip a close() or terminate()?"""
         if isinstance(block, cst.Finally):
-            parent = self._tree.parent(block)
-            block = parent if parent is not None else block
-        body = getattr(block, "body", block)
-        return any(self._tree.is_within(call, body) for call in self._ending)
+            statement = self._tree.parent(block)
+            return statement is not None and self._ends_in(statement)
+        if isinstance(block, (cst.Try, cst.TryStar)):
+            return self._ends_in(block.body) or (
+                block.orelse is not None and self._ends_in(block.orelse)
+            )
+        return self._ends_in(getattr(block, "body", block))
+
+    def _ends_in(self, block: cst.CSTNode) -> bool:
+        final = getattr(block, "finalbody", None)
+        return any(
+            self._tree.is_within(call, block)
+            and (final is None or not self._tree.is_within(call, final))
+            for call in self._ending
+        )
 
     # -- tests ---------------------------------------------------------------------------------
 
@@ -396,16 +461,63 @@ class _Typestate:
         there = self._says_there_is_one(test)
         if there is not None and there is not truth:
             return frozenset(s for s in facts if isinstance(s, State) and s.phase is Phase.ABSENT)
-        text = self._text(test)
-        return frozenset(
-            s
-            for s in facts
-            if not (
-                isinstance(s, State)
-                and s.event is not None
-                and self._tests_around(s.event).get(text, truth) is not truth
-            )
+        return self._narrowed(facts, _implied(test, truth))
+
+    def _narrowed(
+        self, facts: frozenset[object], implied: list[tuple[cst.BaseExpression, bool]]
+    ) -> frozenset[object]:
+        """Keep the states that agree with what a test says, and remember it."""
+        said = [(self._text(node), truth) for node, truth in implied]
+        said = [(text, truth) for text, truth in said if text in self._deciding_tests()]
+        if not said:
+            return facts
+        result: set[object] = set()
+        for state in facts:
+            assert isinstance(state, State)
+            if not any((text, not truth) in state.known for text, truth in said):
+                result.add(state._replace(known=state.known | set(said)))
+        return frozenset(result)
+
+    def _assigned(
+        self, node: cst.Assign | cst.AnnAssign | cst.AugAssign, facts: frozenset[object]
+    ) -> frozenset[object]:
+        """Forget what was known of a name that gets a new value; ``closed = True`` is known."""
+        if isinstance(node, cst.Assign):
+            targets = [self._text(t.target) for t in node.targets]
+        else:
+            targets = [self._text(node.target)]
+        touched = {t for t in self._deciding_tests() if any(_mentions(t, x) for x in targets)}
+        if not touched:
+            return facts
+        truth = (
+            None
+            if isinstance(node, cst.AugAssign) or not node.value
+            else (constant_truth(node.value))
         )
+        new = {(t, truth) for t in targets if t in touched} if truth is not None else set()
+        result: set[object] = set()
+        for state in facts:
+            assert isinstance(state, State)
+            kept = {(text, value) for text, value in state.known if text not in touched}
+            result.add(state._replace(known=frozenset(kept | new)))
+        return frozenset(result)
+
+    def _deciding_tests(self) -> set[str]:
+        """The texts of the tests under which the pool is made or something happens to it."""
+        if self._deciding is None:
+            self._deciding = set()
+            nodes = [self._life.made.site, *self._life.calls("close", "terminate", "join")]
+            for node in nodes:
+                for parent in self._tree.ancestors(node):
+                    if isinstance(parent, cst.FunctionDef):
+                        break
+                    if isinstance(parent, (cst.If, cst.IfExp)):
+                        for truth in (True, False):
+                            atoms = _implied(parent.test, truth)
+                            self._deciding.update(self._text(atom) for atom, _ in atoms)
+            if len(self._deciding) > MOST_TESTS:
+                self._deciding = set()
+        return self._deciding
 
     def _says_there_is_one(self, test: cst.BaseExpression) -> bool | None:
         """``True`` for ``if pool:``, ``False`` for ``if pool is None:``, else ``None``."""
@@ -430,23 +542,6 @@ class _Typestate:
             isinstance(v, Made) and v.site is self._life.made.site
             for v in self._program.values(node)
         )
-
-    def _tests_around(self, event: cst.CSTNode) -> dict[str, bool]:
-        """The tests under which an event happens, as text, with the side it is on."""
-        known = self._tests.get(event)
-        if known is None:
-            known = self._tests[event] = {}
-            child = event
-            for parent in self._tree.ancestors(event):
-                if isinstance(parent, cst.FunctionDef):
-                    break
-                if isinstance(parent, cst.If):
-                    if child is parent.body:
-                        known[self._text(parent.test)] = True
-                    elif child is parent.orelse:
-                        known[self._text(parent.test)] = False
-                child = parent
-        return known
 
     def _text(self, node: cst.BaseExpression) -> str:
         return self._tree.module.code_for_node(node)
@@ -496,11 +591,21 @@ class _Typestate:
             if any(self._may_follow(join, here) for join in joins):
                 continue
             self._life.unjoined.append(event)
-        self._life.early_joins = list(self._early)
+        self._life.early_joins = [j for j in self._early if not self._may_be_ended_before(j)]
+
+    def _may_be_ended_before(self, join: cst.Call) -> bool:
+        """Was the pool given away, earlier in the text, to something that may end it?"""
+        return any(
+            event.effect is Effect.HAND_ON and self._tree.before(event.node, join)
+            for events in self._events.get(self._tree.function_of(join), {}).values()
+            for event in events
+        )
 
     def _may_follow(self, join: cst.Call, here: Scope) -> bool:
         """A ``join()`` elsewhere, in code that no analysed path from the event leads to."""
         there = self._tree.function_of(join)
+        if there is not here and here in self._escaping:
+            return True
         if there is here or there in self._reached_from_home():
             return False
         if there.kind is ScopeKind.MODULE and here.kind is ScopeKind.MODULE:
@@ -516,3 +621,34 @@ class _Typestate:
             self._life.unjoined = list(self._ending)
         elif not self._ending and not self._life.entered:
             self._life.early_joins = list(joins)
+
+
+def _forget_running(facts: frozenset[object]) -> frozenset[object]:
+    """A pool that ran may have been ended since."""
+    return frozenset(
+        state._replace(phase=Phase.UNKNOWN)
+        if isinstance(state, State) and state.phase is Phase.RUNNING
+        else state
+        for state in facts
+    )
+
+
+def _implied(test: cst.BaseExpression, truth: bool) -> list[tuple[cst.BaseExpression, bool]]:
+    """The simple tests whose outcome follows from the outcome of ``test``."""
+    found: list[tuple[cst.BaseExpression, bool]] = []
+    work = [(test, truth)]
+    while work:
+        node, value = work.pop()
+        if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
+            work.append((node.expression, not value))
+        elif isinstance(node, cst.BooleanOperation):
+            if isinstance(node.operator, cst.And) is value:
+                work += [(node.left, value), (node.right, value)]
+        else:
+            found.append((node, value))
+    return found
+
+
+def _mentions(text: str, name: str) -> bool:
+    """Does the text of a test contain a name (or attribute) as a whole?"""
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text) is not None

@@ -1,0 +1,185 @@
+"""Results: what becomes of what a task returns.
+
+``apply_async`` and its like give a handle at once; the error of the task is raised where the
+result is fetched, and nowhere else. Here it is said whether that happens, and whether somebody
+waits for the task before the ``with`` block of its pool ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.signatures import has_double_star
+from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.values import Constant, Made
+from flake8_mppitfalls.syntax.flow import PointKind
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.tasks import Task
+    from flake8_mppitfalls.model.uses import Use
+    from flake8_mppitfalls.syntax.flow import Flow, Point
+
+ASYNCHRONOUS = frozenset({"apply_async", "map_async", "starmap_async"})
+LAZY = frozenset({"imap", "imap_unordered"})
+
+_WAITING = frozenset({UseKind.ITERATED, UseKind.AWAITED, UseKind.YIELDED, UseKind.STORED})
+_POLLED = frozenset({"ready", "successful"})
+
+
+class Results:
+    """Answers about the results of the tasks of one file."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._pending: dict[cst.Call, bool] = {}
+
+    def is_fetched(self, task: Task) -> bool:
+        """True if the result is fetched, or may be by code that this file does not show."""
+        return any(self._fetches(use) for use in self._program.uses.of(task.call))
+
+    def _fetches(self, use: Use) -> bool:
+        if use.kind is UseKind.METHOD:
+            if use.name == "get":
+                return True
+            return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
+        if use.kind is UseKind.MEMBER:
+            return use.name not in _POLLED | {"wait"}
+        return use.kind in HANDED_ON or use.kind in _WAITING
+
+    def may_have_error_callback(self, task: Task) -> bool:
+        """True if ``error_callback`` is given, or may be among ``**kwargs``."""
+        if has_double_star(task.call) or any(arg.star for arg in task.call.args):
+            return True
+        given = task.argument("error_callback")
+        if given is None:
+            return False
+        values = self._program.values(given)
+        return not all(isinstance(v, Constant) and v.value is None for v in values)
+
+    def loses_errors(self, task: Task) -> bool:
+        """True for an ``*_async`` task of a process pool whose error nobody can ever see.
+
+        What dies with its ``with`` block has a worse trouble, and a rule of its own.
+        """
+        return (
+            bool(task.receivers)
+            and task.in_processes
+            and not self.may_have_error_callback(task)
+            and not self.is_fetched(task)
+            and not self.dies_with_block(task)
+        )
+
+    # -- the end of the with block -------------------------------------------------------------
+
+    def dies_with_block(self, task: Task) -> bool:
+        """True if a path leads from the task to the end of its pool's ``with`` without a wait."""
+        if task.call not in self._pending:
+            self._pending[task.call] = self._dies(task)
+        return self._pending[task.call]
+
+    def _dies(self, task: Task) -> bool:
+        if task.name not in ASYNCHRONOUS | LAZY or not task.receivers:
+            return False
+        for made in task.receivers:
+            if made.kind not in (api.Kind.POOL, api.Kind.THREAD_POOL):
+                return False
+            if not self._ends_with_block(task, made):
+                return False
+        return True
+
+    def _ends_with_block(self, task: Task, made: Made) -> bool:
+        life = self._program.lifetimes.of(made)
+        for item in life.entered:
+            block = self._tree.parent(item)
+            if not isinstance(block, cst.With) or not self._tree.is_within(task.call, block.body):
+                continue
+            if self._tree.function_of(task.call) is not self._tree.function_of(block):
+                continue
+            waits = [use.node for use in self._program.uses.of(task.call) if self._waits(use)]
+            waits += life.calls("join")
+            if self._others_wait(task, block):
+                return False
+            return self._path_without(task, item, block, waits)
+        return False
+
+    def _waits(self, use: Use) -> bool:
+        """Does somebody wait here for the task to end, or may code elsewhere do so?"""
+        if use.kind is UseKind.METHOD:
+            return True  # get(), wait(), next(), and polling it in a loop until it is ready
+        if use.kind is UseKind.MEMBER:
+            return use.name not in _POLLED
+        if use.kind in (UseKind.PASSED, UseKind.KEPT):
+            return use.kind is UseKind.PASSED
+        return use.kind in _WAITING
+
+    def _others_wait(self, task: Task, block: cst.With) -> bool:
+        """Other ways to wait for it: a loop on what callbacks fill, a queue that it writes to."""
+        for node in self._tree.walk(block.body):
+            if isinstance(node, cst.While) and not self._tree.is_within(task.call, node):
+                if self._tree.before(task.call, node):
+                    return True
+            elif isinstance(node, cst.Call) and self._blocks_on_shared(node, task):
+                return True
+        return False
+
+    def _blocks_on_shared(self, call: cst.Call, task: Task) -> bool:
+        func = call.func
+        if not isinstance(func, cst.Attribute) or func.attr.value not in {"get", "join", "wait"}:
+            return False
+        for value in self._program.values(func.value):
+            if isinstance(value, Made) and value.kind in (
+                api.Kind.QUEUE,
+                api.Kind.EVENT,
+                api.Kind.PROXY,
+                api.Kind.CONNECTION,
+                api.Kind.BARRIER,
+                api.Kind.CONDITION,
+            ):
+                return True
+            if getattr(value, "name", "") in {"threading.Event", "queue.Queue"}:
+                return True
+        return False
+
+    def _path_without(
+        self, task: Task, item: cst.CSTNode, block: cst.With, waits: list[cst.CSTNode]
+    ) -> bool:
+        flow = self._program.evaluator.flow(self._tree.function_of(task.call))
+        if not flow.complete:
+            return False
+        barriers: set[Point] = set()
+        for node in waits:
+            if self._tree.is_within(node, block.body):
+                if self._tree.function_of(node) is not flow.scope:
+                    return False
+                barriers.update(self._points(flow, node, task, block))
+        starts = flow.points_of(task.call)
+        if any(start in barriers for start in starts):
+            return False
+        seen: set[Point] = set()
+        work = [successor for start in starts for successor in start.successors]
+        while work:
+            point = work.pop()
+            if point in seen or point in barriers:
+                continue
+            seen.add(point)
+            if point.kind is PointKind.LEAVE and point.node is item:
+                return True
+            work.extend(point.successors)
+        return False
+
+    def _points(self, flow: Flow, node: cst.CSTNode, task: Task, block: cst.With) -> list[Point]:
+        """Where the wait counts: a loop over the results waits for all, however many there are."""
+        anchor = node
+        for parent in self._tree.ancestors(node):
+            if parent is block.body or self._tree.is_within(task.call, parent):
+                break
+            if isinstance(parent, cst.For):
+                anchor = parent.iter
+            elif isinstance(parent, cst.While):
+                anchor = parent.test
+        return flow.points_of(anchor)
