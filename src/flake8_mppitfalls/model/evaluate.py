@@ -404,8 +404,19 @@ class Evaluator:
         maker = self.classes.maker(cls)
         if maker is not None and maker.makes is not None:
             name = next((n for n in self.classes.external_bases(cls) if api.maker(n)), "")
-            return Made(maker.makes, site or cls, maker.name, maker.method, api.flavour(name), cls)
+            method = maker.method or self._method_of_bases(cls)
+            return Made(maker.makes, site or cls, maker.name, method, api.flavour(name), cls)
         return Instance(cls, site)
+
+    def _method_of_bases(self, cls: cst.ClassDef) -> str:
+        """The start method of the context whose class a class derives from: ``ctx.Process``."""
+        for c in self.classes.mro(cls):
+            for arg in c.bases:
+                if arg.keyword is None and isinstance(arg.value, cst.Attribute):
+                    for value in self.values(arg.value):
+                        if isinstance(value, External) and value.method != DEFAULT:
+                            return value.method
+        return DEFAULT
 
     # -- attributes ----------------------------------------------------------------------------
 
