@@ -108,6 +108,8 @@ _ITERATED = {
 }
 """What iterating over the result of a function gives."""
 _PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
+_ENTERING = frozenset({"enter_context", "enter_async_context"})
+"""Methods of ``contextlib.ExitStack`` that give what the context manager's entry gives."""
 _GROWING = {"append", "add", "appendleft", "insert", "extend", "extendleft", "setdefault", "update"}
 
 
@@ -506,6 +508,9 @@ class Evaluator:
     # -- calls ---------------------------------------------------------------------------------
 
     def _call(self, node: cst.Call) -> Values:
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in _ENTERING:
+            if len(node.args) == 1 and not node.args[0].star:
+                return self.entered(self.values(node.args[0].value))
         groups: list[Values] = []
         func = node.func
         if isinstance(func, cst.Attribute) and func.attr.value in _CONTAINER_METHODS:

@@ -131,6 +131,24 @@ class Lifetimes:
         self._program = program
         self._lives: dict[cst.CSTNode, Life] = {}
 
+    def item_of(self, entered: cst.CSTNode) -> cst.WithItem | None:
+        """The ``with`` item at whose end something is left that was entered at ``entered``.
+
+        That is the item itself, or for ``stack.enter_context(…)`` the item that made ``stack``.
+        """
+        if isinstance(entered, cst.WithItem):
+            return entered
+        if isinstance(entered, cst.Call) and isinstance(entered.func, cst.Attribute):
+            stack = entered.func.value
+            if isinstance(stack, cst.Name):
+                for binding in self._program.evaluator.bindings(stack):
+                    for parent in self._program.tree.ancestors(binding.node):
+                        if isinstance(parent, cst.WithItem):
+                            return parent
+                        if isinstance(parent, cst.BaseCompoundStatement):
+                            break
+        return None
+
     def is_inside_with(self, life: Life, node: cst.CSTNode) -> bool:
         """True in a ``with`` block of the pool; after ``enter_context()`` anywhere."""
         tree = self._program.tree
@@ -220,12 +238,18 @@ class _Typestate:
                 effect = Effect.HAND_ON  # the subclass has its own way of ending
             if effect is not None:
                 self._place(scope, use.node, effect)
-        elif use.kind is UseKind.ENTERED and isinstance(use.node, cst.WithItem):
-            self._leaving(scope, use.node)
+        elif use.kind is UseKind.ENTERED:
+            entered = self._program.lifetimes.item_of(use.node)
+            if entered is not None:
+                self._leaving(scope, entered)
+            else:
+                self._place(scope, use.node, Effect.HAND_ON)
         elif use.kind is UseKind.PASSED and use.name == "contextlib.closing":
             item = self._tree.parent(use.node)
             if isinstance(item, cst.WithItem):
                 self._leaving(scope, item)
+            else:
+                self._place(scope, use.node, Effect.HAND_ON)
         elif use.kind in HANDED_ON and use.kind is not UseKind.KEPT:
             if use.kind is UseKind.RETURNED and self._is_followed(use):
                 return

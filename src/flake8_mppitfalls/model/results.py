@@ -18,6 +18,8 @@ from flake8_mppitfalls.model.values import Constant, Made
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.tasks import Task
     from flake8_mppitfalls.model.uses import Use
@@ -49,6 +51,8 @@ class Results:
             return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
         if use.kind is UseKind.MEMBER:
             return use.name not in _POLLED | {"wait"}
+        if use.kind is UseKind.KEPT and use.name.startswith("_"):
+            return False  # the class alone uses it, and its reads were followed
         return use.kind in HANDED_ON or use.kind in _WAITING
 
     def may_have_error_callback(self, task: Task) -> bool:
@@ -94,15 +98,19 @@ class Results:
 
     def _ends_with_block(self, task: Task, made: Made) -> bool:
         life = self._program.lifetimes.of(made)
-        for item in life.entered:
-            block = self._tree.parent(item)
+        for item in map(self._program.lifetimes.item_of, life.entered):
+            block = self._tree.parent(item) if item is not None else None
+            if made.cls is not None and self._program.evaluator.classes.method(
+                made.cls, "__exit__"
+            ):
+                return False
             if not isinstance(block, cst.With) or not self._tree.is_within(task.call, block.body):
                 continue
             if self._tree.function_of(task.call) is not self._tree.function_of(block):
                 continue
             waits = [use.node for use in self._program.uses.of(task.call) if self._waits(use)]
             waits += life.calls("join")
-            if self._others_wait(task, block):
+            if item is None or self._others_wait(task, block):
                 return False
             return self._path_without(task, item, block, waits)
         return False
@@ -110,7 +118,7 @@ class Results:
     def _waits(self, use: Use) -> bool:
         """Does somebody wait here for the task to end, or may code elsewhere do so?"""
         if use.kind is UseKind.METHOD:
-            return True  # get(), wait(), next(), and polling it in a loop until it is ready
+            return use.name not in _POLLED
         if use.kind is UseKind.MEMBER:
             return use.name not in _POLLED
         if use.kind in (UseKind.PASSED, UseKind.KEPT):
@@ -152,11 +160,18 @@ class Results:
         if not flow.complete:
             return False
         barriers: set[Point] = set()
+        elsewhere: list[cst.CSTNode] = []
         for node in waits:
-            if self._tree.is_within(node, block.body):
-                if self._tree.function_of(node) is not flow.scope:
+            if self._tree.function_of(node) is not flow.scope:
+                if self._tree.is_within(node, block.body):
                     return False
+                elsewhere.append(self._tree.function_of(node).node)
+            elif self._tree.is_within(node, block.body):
                 barriers.update(self._points(flow, node, task, block))
+        for call in self._calls_reaching(elsewhere, block):
+            barriers.update(self._points(flow, call, task, block))
+        if barriers and any(isinstance(n, cst.IfExp) for n in self._tree.ancestors(task.call)):
+            return False  # only made under a condition, which the waits may share
         starts = flow.points_of(task.call)
         if any(start in barriers for start in starts):
             return False
@@ -172,12 +187,29 @@ class Results:
             work.extend(point.successors)
         return False
 
+    def _calls_reaching(
+        self, functions: list[cst.CSTNode], block: cst.With
+    ) -> Iterator[cst.CSTNode]:
+        """The calls in a block that lead to one of the functions."""
+        if not functions:
+            return
+        wanted = frozenset(functions)
+        sides = self._program.sides
+        for node in self._tree.walk(block.body):
+            if isinstance(node, cst.Call):
+                called = sides.functions(self._program.values(node.func))
+                if called and sides.reach(called) & wanted:
+                    yield node
+
     def _points(self, flow: Flow, node: cst.CSTNode, task: Task, block: cst.With) -> list[Point]:
         """Where the wait counts: a loop over the results waits for all, however many there are."""
-        anchor = node
+        anchor = node.iter if isinstance(node, (cst.For, cst.CompFor)) else node
         for parent in self._tree.ancestors(node):
-            if parent is block.body or self._tree.is_within(task.call, parent):
+            if parent is block.body:
                 break
+            if isinstance(parent, (cst.For, cst.While)):
+                if self._tree.is_within(task.call, parent.body):
+                    break
             if isinstance(parent, cst.For):
                 anchor = parent.iter
             elif isinstance(parent, cst.While):

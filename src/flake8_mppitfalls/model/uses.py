@@ -216,7 +216,8 @@ class _Tracer:
         elif isinstance(parent, (cst.For, cst.CompFor)):
             self._looped(parent, node, depth, through)
         elif isinstance(parent, cst.WithItem):
-            self._use(UseKind.ENTERED, parent, node, depth=depth, through=through)
+            if not self._is_wrapped(parent.item):
+                self._use(UseKind.ENTERED, parent, node, depth=depth, through=through)
             if parent.asname is not None:
                 self._assigned(parent.asname.name, node, depth, through)
         elif isinstance(parent, cst.Param):
@@ -230,6 +231,13 @@ class _Tracer:
             self._use(UseKind.TESTED, parent, node, depth=depth, through=through)
         elif not isinstance(parent, (cst.Del, cst.AssignTarget)):
             self._use(UseKind.PASSED, parent, node, depth=depth, through=through)
+
+    def _is_wrapped(self, node: cst.BaseExpression) -> bool:
+        """``with closing(x)``: not ``x`` itself is entered."""
+        return isinstance(node, cst.Call) and self._tree.qualified(node.func) in {
+            "contextlib.closing",
+            "contextlib.nullcontext",
+        }
 
     def _held(self, node: cst.CSTNode, holder: cst.CSTNode, depth: int, through: bool) -> None:
         """The value is an element of a display, or what a comprehension collects."""
@@ -279,6 +287,8 @@ class _Tracer:
             if binding is not None:
                 self.bound(binding, depth, through=through)
         elif isinstance(target, (cst.Tuple, cst.List)):
+            if depth == 0:
+                self._use(UseKind.ITERATED, target, at, depth=0, through=through)
             for element in target.elements:
                 starred = isinstance(element, cst.StarredElement)
                 inner = depth if starred else max(depth - 1, 0)
@@ -375,6 +385,12 @@ class _Tracer:
     def _augmented(
         self, parent: cst.AugAssign, node: cst.CSTNode, depth: int, through: bool
     ) -> None:
+        if node is parent.target and depth and isinstance(node, cst.Name):
+            # ``results += …`` binds the same container again.
+            binding = self._binding_of(node)
+            if binding is not None:
+                self.bound(binding, depth, through=True)
+            return
         if node is parent.value and depth:
             if isinstance(parent.target, cst.Name):
                 binding = self._binding_of_augmented(parent.target)
@@ -414,7 +430,7 @@ class _Tracer:
             self._follow(call, depth - 1, True)
         elif name in _VIEWING:
             assert call is not None
-            self._follow(call, depth, True)
+            self._follow(call, depth + (name == "items"), True)
 
     def _subscript(
         self, parent: cst.Subscript, node: cst.CSTNode, depth: int, through: bool
@@ -457,17 +473,18 @@ class _Tracer:
         if node is not loop.iter:
             return
         if depth == 0:
-            self._use(UseKind.ITERATED, loop, node, depth=0, through=through)
-            return
-        targets: list[cst.BaseExpression] = [loop.target]
-        if isinstance(loop.target, cst.Tuple) and self._is_enumerate(loop.iter):
-            targets = [element.value for element in loop.target.elements[1:]]
-        while targets:
-            target = targets.pop()
-            if isinstance(target, (cst.Tuple, cst.List)):
-                targets += [element.value for element in target.elements]
+            comprehension = self._tree.parent(loop)
+            if isinstance(comprehension, cst.GeneratorExp):
+                self._follow(comprehension, 0, through)  # as lazy as what it runs over
             else:
-                self._assigned(target, node, depth - 1, True)
+                self._use(UseKind.ITERATED, loop, node, depth=0, through=through)
+            return
+        target: cst.BaseExpression = loop.target
+        if isinstance(target, cst.Tuple) and self._is_enumerate(loop.iter):
+            for element in target.elements[1:]:
+                self._assigned(element.value, node, max(depth - 2, 0), True)
+        else:
+            self._assigned(target, node, depth - 1, True)
 
     def _is_enumerate(self, node: cst.BaseExpression) -> bool:
         return isinstance(node, cst.Call) and self._tree.qualified(node.func) == "enumerate"
@@ -510,7 +527,8 @@ class _Tracer:
             if isinstance(func, cst.Attribute):
                 name = name or func.attr.value
                 if func.attr.value in {"enter_context", "enter_async_context"}:
-                    self._use(UseKind.ENTERED, call, node, depth=depth, through=through)
+                    if not self._is_wrapped(arg.value):
+                        self._use(UseKind.ENTERED, call, node, depth=depth, through=through)
                     self._follow(call, depth, through)
                     return
             self._use(UseKind.PASSED, call, node, name, depth=depth, through=through)
@@ -534,7 +552,8 @@ class _Tracer:
             else:
                 self._use(UseKind.ITERATED, call, node, name, depth=depth, through=through)
         elif name in _WRAPPING or name.startswith("tqdm"):
-            self._follow(call, depth, through)
+            pairs = depth > 0 and name in {"enumerate", "zip"}
+            self._follow(call, depth + pairs, through)
         elif name == "next" and depth:
             self._follow(call, depth - 1, True)
         elif name == "next":

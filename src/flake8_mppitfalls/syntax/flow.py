@@ -410,7 +410,7 @@ class Flow:
         self._frontier = [catch]
         for item in reversed(node.items):
             self._add(PointKind.LEAVE, item)
-        reraise = self._reraise()
+        reraise = self._reraise(node)
         self._frontier = list(normal)
         if any(self._suppresses(item) for item in node.items):
             self._frontier.append(reraise)
@@ -422,9 +422,10 @@ class Flow:
             and self.tree.qualified(call.func).rpartition(".")[2] == "suppress"
         )
 
-    def _reraise(self) -> Point:
-        """Go on with the exception that led here."""
+    def _reraise(self, node: cst.CSTNode) -> Point:
+        """Go on with the exception that led here; ``node`` is the statement that let it pass."""
         point = self._add(PointKind.RERAISE, None)
+        point.node = node
         if self._catch is None:
             point.exceptional.append(self.raised)
         self._frontier = []
@@ -459,7 +460,7 @@ class Flow:
                 ends = ends + self._frontier
             if not any(_catches_all(handler) for handler in node.handlers):
                 self._frontier = list(fork)
-                self._reraise()
+                self._reraise(node)
         self._frontier = ends
         if final is None:
             self._catch = outside
@@ -474,7 +475,7 @@ class Flow:
         self._frontier = [final_catch]
         self._suite(final.body)
         if self._frontier:
-            self._reraise()
+            self._reraise(final)
         self._frontier = ends
 
     def _match(self, node: cst.Match) -> None:
