@@ -13,14 +13,14 @@ from flake8_mppitfalls.model.conditions import Conditions
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.references import References
-from flake8_mppitfalls.model.runs import Runs
 from flake8_mppitfalls.model.results import Results
+from flake8_mppitfalls.model.runs import Runs
 from flake8_mppitfalls.model.sides import Sides
 from flake8_mppitfalls.model.startmethods import StartMethods
 from flake8_mppitfalls.model.starts import Starts
 from flake8_mppitfalls.model.tasks import Tasks
 from flake8_mppitfalls.model.uses import Uses
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import External, Made
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -125,6 +125,17 @@ class Program:
                 if isinstance(value, Made) and value.site is call:
                     found.setdefault(value.kind, []).append(value)
         return found
+
+    def api_calls(self, name: str) -> list[cst.Call]:
+        """The calls of a function of the process modules (``freeze_support``), in source order."""
+        return [call for call in self.tree.calls_to(name) if self._calls_api(call, name)]
+
+    def _calls_api(self, call: cst.Call, name: str) -> bool:
+        for value in self.values(call.func):
+            maker = api.maker(value.name) if isinstance(value, External) else None
+            if maker is not None and maker.name == name:
+                return True
+        return False
 
     def source(self, node: cst.CSTNode, otherwise: str = "it", longest: int = 40) -> str:
         """The text of a short expression for a message; ``otherwise`` for a long one."""

@@ -67,7 +67,7 @@ class StartMethods:
     def setters(self) -> list[tuple[cst.Call, str]]:
         """The calls of ``set_start_method`` and the method that each sets."""
         found = []
-        for call in self._evaluator.tree.calls_of.get("set_start_method", ()):
+        for call in self._evaluator.tree.calls_to("set_start_method"):
             for value in self._evaluator.values(call.func):
                 named = isinstance(value, External) and (
                     (maker := api.maker(value.name)) is not None

@@ -262,6 +262,15 @@ class Tree:
             parts.append(names.pop())
         return ".".join(reversed(parts))
 
+    def calls_to(self, name: str) -> list[cst.Call]:
+        """The calls of what is called ``name`` here or where it is imported from."""
+        calls = list(self.calls_of.get(name, ()))
+        for statement in self.nodes(cst.ImportFrom):
+            for alias in statement.names if not isinstance(statement.names, cst.ImportStar) else ():
+                if alias.asname is not None and dotted_name(alias.name) == name:
+                    calls += self.calls_of.get(dotted_name(alias.asname.name), ())
+        return calls
+
     def loads_of(self, binding: Binding) -> list[cst.Name]:
         """The reads of the variable that ``binding`` binds, in its scope and the nested ones."""
         owner = binding.scope
