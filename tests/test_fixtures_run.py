@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fixture_header import find_fixtures, read_header
 from fixture_runs import FIXTURES, Case, cases, runs_of
-from run_fixture import problems, report
+from run_fixture import problems, report, run_fixture
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,34 @@ def test_fixture_shows_what_it_claims(case: Case, request: pytest.FixtureRequest
     run = runs_of(request).result(case)
     if problems(case.header, run):
         pytest.fail(report(case.header, case.start, run), pytrace=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        # Traps that are mended ...
+        ("MPP201/trap_pool_map.py", "lambda span: span[1] - span[0]", "len"),
+        (
+            "MPP301/trap_counter_in_process.py",
+            "multiprocessing as mp",
+            "multiprocessing.dummy as mp",
+        ),
+        ("MPP404/trap_before_closing_is_left.py", "crew.join()", "pass"),
+        # ... and right programs into which a trap is put.
+        ("MPP201/right_callbacks.py", "apply_async(cube,", "apply_async(lambda n: n**3,"),
+        ("MPP301/right_threads_share_globals.py", "ThreadPool(3)", "Pool(3)"),
+        ("MPP404/right_around_with.py", "        pool.close()\n", ""),
+    ],
+)
+def test_program_that_changes_sides_is_refuted(
+    tmp_path: Path, name: str, old: str, new: str
+) -> None:
+    original = FIXTURES / name
+    text = original.read_text(encoding="utf-8")
+    assert old in text
+    changed = tmp_path / original.name
+    changed.write_text(text.replace(old, new), encoding="utf-8")
+    header = read_header(changed)
+    run = run_fixture(header, header.starts[0])
+    assert run.ended
+    assert problems(header, run), run.output
