@@ -148,7 +148,9 @@ class _Finder:
             elif isinstance(value, Result):
                 yield from self._factories(value)
             elif isinstance(value, Container) and depth < DEEPEST and value.type != "annotation":
-                yield from self._definitions(self._evaluator.elements((value,)), depth + 1)
+                yield from self._definitions(
+                    self._evaluator.containers.elements((value,)), depth + 1
+                )
 
     def _class_of(self, receiver: Instance | Made | Class) -> cst.ClassDef:
         cls = receiver.node if isinstance(receiver, Class) else receiver.cls

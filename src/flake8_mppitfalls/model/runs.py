@@ -44,15 +44,21 @@ _LAZY_DECORATORS = frozenset({"delayed", "remote", "fixture", "overload"})
 """A call of a function under one of these (``dask.delayed``, ``ray.remote``) does not run it."""
 
 _RUNNERS = frozenset(
-    "absl.app.run anyio.run argh.dispatch_command asyncio.to_thread clize.run curses.wrapper "
-    "defopt.run filter fire.Fire functools.reduce itertools.starmap map max min plac.call sorted "
-    "timeit.repeat timeit.timeit trio.run typer.run tyro.cli".split()
+    (
+        "absl.app.run anyio.run argh.dispatch_command asyncio.to_thread clize.run "
+        "curses.wrapper defopt.run filter fire.Fire functools.reduce itertools.starmap "
+        "map max min plac.call sorted timeit.repeat timeit.timeit trio.run typer.run "
+        "tyro.cli"
+    ).split()
 )
 """Functions from elsewhere that call a function that they are given."""
 
 _CONSUMERS = frozenset(
-    "all any collections.Counter collections.OrderedDict collections.deque dict enumerate filter "
-    "frozenset list map max min next reversed set sorted sum tuple zip".split()
+    (
+        "all any collections.Counter collections.OrderedDict collections.deque dict "
+        "enumerate filter frozenset list map max min next reversed set sorted sum tuple "
+        "zip"
+    ).split()
 )
 """Functions from elsewhere that iterate over what they are given."""
 

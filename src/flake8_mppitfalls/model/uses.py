@@ -82,15 +82,19 @@ class Use(NamedTuple):
 
 
 _NEUTRAL = frozenset(
-    "len print repr str bool isinstance issubclass type id hash callable hasattr format "
-    "logging.debug logging.info logging.warning".split()
+    (
+        "len print repr str bool isinstance issubclass type id hash callable hasattr "
+        "format logging.debug logging.info logging.warning"
+    ).split()
 )
-_COPYING = frozenset("list tuple set sorted frozenset dict collections.deque".split())
+_COPYING = frozenset(["list", "tuple", "set", "sorted", "frozenset", "dict", "collections.deque"])
 _WRAPPING = frozenset(
-    "iter enumerate zip reversed filter itertools.chain itertools.islice itertools.cycle "
-    "concurrent.futures.as_completed tqdm.tqdm tqdm.auto.tqdm tqdm".split()
+    (
+        "iter enumerate zip reversed filter itertools.chain itertools.islice "
+        "itertools.cycle concurrent.futures.as_completed tqdm.tqdm tqdm.auto.tqdm tqdm"
+    ).split()
 )
-_CONSUMING = frozenset("sum any all min max collections.Counter".split())
+_CONSUMING = frozenset(["sum", "any", "all", "min", "max", "collections.Counter"])
 _ADDING = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
 _MERGING = frozenset({"extend", "extendleft", "update"})
 _TAKING = frozenset({"pop", "popleft", "get", "setdefault", "popitem"})
@@ -447,7 +451,7 @@ class _Tracer:
     def _returned(self, parent: cst.Return, node: cst.CSTNode, depth: int, through: bool) -> None:
         self._use(UseKind.RETURNED, parent, node, depth=depth, through=through)
         function = self._tree.function_of(parent).node
-        if isinstance(function, cst.FunctionDef) and not self._evaluator.is_opaque(function):
+        if isinstance(function, cst.FunctionDef) and not self._evaluator.calls.is_opaque(function):
             for site in self._references.calls(function):
                 self._follow(site.call, depth, through)
 
@@ -590,7 +594,7 @@ class _Tracer:
         else:
             function = value.node
             skip = 1 if isinstance(value, BoundMethod) else 0
-        if function is None or self._evaluator.is_opaque(function):
+        if function is None or self._evaluator.calls.is_opaque(function):
             return False
         names = positional_names(function.params)
         if arg.keyword is not None:

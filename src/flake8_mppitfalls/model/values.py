@@ -214,3 +214,8 @@ def union(*groups: Values) -> Values:
     for group in groups:
         merged.update(dict.fromkeys(group))
     return tuple(merged)
+
+
+def is_none(value: Value) -> bool:
+    """True for the constant ``None``."""
+    return isinstance(value, Constant) and value.value is None
