@@ -200,9 +200,13 @@ class Evaluator:
             before = self.values(node)
             containers = tuple(v for v in before if isinstance(v, Container))
             return containers or (Computed(self.tree.statement_of(node)),)
-        return self.stored(binding.kind, binding.value, binding.path, binding.annotation)
+        return self._stored(binding.kind, binding.value, binding.path, binding.annotation)
 
-    def stored(
+    def stored(self, store: Store) -> Values:
+        """What one assignment to an attribute gives it."""
+        return self._stored(store.kind, store.value, store.path, store.annotation)
+
+    def _stored(
         self,
         kind: Bound,
         value: cst.BaseExpression | None,
@@ -346,7 +350,7 @@ class Evaluator:
             if bindings:
                 break
         for store in self.stores(cls, name):
-            groups.append(self.stored(store.kind, store.value, store.path, store.annotation))
+            groups.append(self.stored(store))
         return union((), *groups) if groups else None
 
     def stores(self, cls: cst.ClassDef, name: str) -> list[Store]:
