@@ -120,7 +120,7 @@ def _is_process_side(path: str) -> bool:
             return _HARMLESS_MULTIPROCESSING.isdisjoint(path[len(module) + 1 :].split("."))
     if path.startswith(f"{_FUTURES}."):
         return path.split(".")[2] not in _HARMLESS_FUTURES
-    return path in ("concurrent", _FUTURES)
+    return path == _FUTURES
 
 
 def _uses_process_side(tree: ast.AST, modules: Mapping[str, str]) -> bool:
@@ -150,6 +150,7 @@ def _uses_process_side(tree: ast.AST, modules: Mapping[str, str]) -> bool:
             # An annotation may stand in quotes.
             for match in in_text.finditer(node.value):
                 name, _, rest = match[0].partition(".")
-                if _is_process_side(f"{modules[name]}.{rest}"):
+                path = f"{modules[name]}.{rest}"
+                if path not in _PACKAGES and _is_process_side(path):
                     return True
     return False
