@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.commandline import CommandLine
 from flake8_mppitfalls.model.conditions import Conditions
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
+from flake8_mppitfalls.model.module_state import ModuleState
+from flake8_mppitfalls.model.paths import Paths
 from flake8_mppitfalls.model.references import References
 from flake8_mppitfalls.model.results import Results
 from flake8_mppitfalls.model.runs import Runs
@@ -93,6 +96,21 @@ class Program:
     def runs(self) -> Runs:
         """What runs when a piece of code runs."""
         return Runs(self.evaluator, self._tasks, self.conditions)
+
+    @cached_property
+    def paths(self) -> Paths:
+        """What may have happened before the program comes to a place."""
+        return Paths(self.evaluator, self.conditions, self.runs)
+
+    @cached_property
+    def command_line(self) -> CommandLine:
+        """Where the command line is parsed."""
+        return CommandLine(self.evaluator)
+
+    @cached_property
+    def module_state(self) -> ModuleState:
+        """Who binds and reads the names of the module, and on which side."""
+        return ModuleState(self)
 
     @cached_property
     def starts(self) -> Starts:

@@ -91,6 +91,11 @@ class Starts:
     @cached_property
     def spawned(self) -> list[Start]:
         """Everything in this file that spawn or forkserver may start, wherever it stands."""
+        return [start for start in self.made if start.spawns]
+
+    @cached_property
+    def made(self) -> list[Start]:
+        """Everything in this file that is started, by any method, wherever it stands."""
         program = self._program
         used = set(self._tree.attributes) | set(self._tree.calls_of)
         found = []
@@ -106,7 +111,7 @@ class Starts:
                 for value in self._evaluator.values(call.func):
                     if isinstance(value, External):
                         found += self._of_function(value, call)
-        return [start for start in found if start.spawns]
+        return found
 
     # -- one step ------------------------------------------------------------------------------
 
