@@ -61,6 +61,11 @@ class Conditions:
         """True if ``node`` runs in the main program only: not when a child imports the file."""
         return self.runs(node, CHILD) is False and self.runs(node, PROGRAM) is not False
 
+    def is_under_guard(self, node: cst.CSTNode) -> bool:
+        """As :meth:`is_guarded`, for the block of a guard only: not what an earlier exit spares."""
+        child = self.runs(node, CHILD, exits=False)
+        return child is False and self.runs(node, PROGRAM, exits=False) is not False
+
     def is_guard(self, test: cst.CSTNode) -> bool:
         """True if a test holds in the main program only (``__name__ == "__main__"``)."""
         return self.truth(test, CHILD) is False and self.truth(test, PROGRAM) is not False
@@ -105,11 +110,17 @@ class Conditions:
         """True if ``node`` runs on some platforms only."""
         return any(self.runs(node, world) is False for world in PLATFORMS.values())
 
-    def runs(self, node: cst.CSTNode, world: World) -> bool | None:
-        """``False`` if ``node`` can't be reached in its function in ``world``, else ``None``."""
+    def runs(self, node: cst.CSTNode, world: World, *, exits: bool = True) -> bool | None:
+        """``False`` if ``node`` can't be reached in its function in ``world``, else ``None``.
+
+        ``exits``: an earlier statement that leaves the block counts.
+        """
         child = node
         for parent in self._tree.ancestors(node):
-            if self._bars(parent, child, world):
+            if exits and isinstance(parent, (cst.Module, cst.IndentedBlock)):
+                if self._left_before(parent, child, world):
+                    return False
+            elif self._bars(parent, child, world):
                 return False
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
                 return None
@@ -130,8 +141,6 @@ class Conditions:
                 return self.truth(parent.left, world) is wanted
         elif isinstance(parent, cst.MatchCase):
             return child is parent.body and self._case_bars(parent, world)
-        elif isinstance(parent, (cst.Module, cst.IndentedBlock)):
-            return self._left_before(parent, child, world)
         return False
 
     def _left_before(

@@ -82,7 +82,7 @@ class WorkerUnderMainGuard(Rule):
 
 def _is_missing_in_child(program: Program, definition: Definition) -> bool:
     """True if a child that imports the file does not get this definition, nor one of its name."""
-    guarded = program.conditions.is_guarded
+    guarded = program.conditions.is_under_guard
     if not guarded(definition):
         return False
     if isinstance(definition, cst.Call):
