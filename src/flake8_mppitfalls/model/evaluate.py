@@ -432,6 +432,13 @@ class Evaluator:
 
     def yielded(self, function: cst.FunctionDef) -> Values:
         """What a generator function yields, one by one."""
+        key = ("yielded", function)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        return self.once(key, self._known, lambda: self._yielded(function))
+
+    def _yielded(self, function: cst.FunctionDef) -> Values:
         groups: list[Values] = []
         for node in self.tree.scopes[function].yields:
             if isinstance(node.value, cst.From):
