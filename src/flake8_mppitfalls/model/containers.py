@@ -109,6 +109,8 @@ class Containers:
         site = container.site
         if container.type in _VIEWS and isinstance(site, cst.Call):
             return self._view_elements(container.type, site)
+        if container.type == "item" and isinstance(site, cst.Call):
+            return union(self._view_elements("keys", site), self._view_elements("values", site))
         for expression, nested in self.contributions(container):
             values = self._evaluator.values(expression)
             if not nested:

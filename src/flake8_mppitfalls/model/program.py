@@ -11,6 +11,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.commandline import CommandLine
 from flake8_mppitfalls.model.conditions import Conditions
+from flake8_mppitfalls.model.crossing import Crossing
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.module_state import ModuleState
@@ -121,6 +122,11 @@ class Program:
     def uses(self) -> Uses:
         """What becomes of a value."""
         return Uses(self.evaluator, self.references)
+
+    @cached_property
+    def crossing(self) -> Crossing:
+        """What can go to another process, and what stops the rest."""
+        return Crossing(self)
 
     @cached_property
     def lifetimes(self) -> Lifetimes:
