@@ -42,12 +42,23 @@ class Paths:
 
     def before(
         self, node: cst.CSTNode, barrier: Callable[[Step], bool] | None = None
-    ) -> Iterator[Step]:
+    ) -> list[Step]:
         """The steps that some path to ``node`` has passed; in no particular order.
 
         A path does not go back beyond a step for which ``barrier`` is true, and that step itself
         is not given. A function that nothing in this module calls is called after the import.
         """
+        return self._back(node, barrier)[0]
+
+    def comes_afresh(self, node: cst.CSTNode, barrier: Callable[[Step], bool]) -> bool:
+        """Is there a path from the start of the program to ``node`` that passes no barrier?"""
+        return self._back(node, barrier)[1]
+
+    def _back(
+        self, node: cst.CSTNode, barrier: Callable[[Step], bool] | None
+    ) -> tuple[list[Step], bool]:
+        found: dict[Step, None] = {}
+        afresh = False
         work = [(self.owner(node), node)]
         seen: set[cst.CSTNode] = set()
         while work and len(seen) < MOST_PLACES:
@@ -56,13 +67,16 @@ class Paths:
                 continue
             seen.add(place)
             steps, reaches_entry = self.before_in(owner, place, barrier)
-            yield from (step for step in steps if self._together(step.node, node))
-            if owner is self._tree.module or not reaches_entry:
+            found.update(dict.fromkeys(s for s in steps if self._together(s.node, node)))
+            if not reaches_entry:
                 continue
-            callers = self._runs.callers(owner)
+            callers = [] if owner is self._tree.module else self._runs.callers(owner)
             work.extend((caller.owner, caller.step.node) for caller in callers)
             if not callers:
-                yield from self._imported()
+                afresh = True
+                if owner is not self._tree.module:
+                    found.update(dict.fromkeys(self._imported()))
+        return list(found), afresh
 
     def before_in(
         self,

@@ -15,6 +15,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.classes import decorator_names
 from flake8_mppitfalls.model.conditions import AT_RUN_TIME, PROGRAM
+from flake8_mppitfalls.model.signatures import argument
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
@@ -241,17 +242,19 @@ class Runs:
     def _run_in_thread(self, member: Member, call: cst.Call) -> Iterator[cst.CSTNode]:
         """What a thread of this process runs: ``Thread(target=f).start()``, ``threads.map(f)``."""
         made = member.receiver
+        given: cst.BaseExpression | None = None
         if made.kind is api.Kind.THREAD and member.name == "start":
             if made.cls is not None:
                 yield from self._methods(made.cls, ("run",))
-            call = made.site if isinstance(made.site, cst.Call) else call
-        elif made.kind not in api.THREAD_KINDS:
-            return
-        task = self._tasks.of(call)
-        if task is not None:
-            for value in self._evaluator.values(task.callable):
-                if not isinstance(value, (External, Member)):
-                    yield from self._called(value, call)
+            if isinstance(made.site, cst.Call):
+                call = made.site
+                given = argument(call, api.MAKERS["Thread"].parameters, "target")
+        elif made.kind in api.THREAD_KINDS:
+            task = self._tasks.of(call)
+            given = task.callable if task is not None else None
+        for value in self._evaluator.values(given) if given is not None else ():
+            if not isinstance(value, (External, Member)):
+                yield from self._called(value, call)
 
     def _at_decorator(self, decorator: cst.Decorator) -> Iterator[Step]:
         functions = tuple(

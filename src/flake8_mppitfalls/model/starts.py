@@ -75,6 +75,7 @@ class Starts:
                     receivers.append(value.receiver)
             elif isinstance(value, External):
                 yield from self._of_function(value, step.node)
+                yield from self._unbound(value, step.node)
         for made in receivers or self._of_call(step.node):
             yield self._start(made)
 
@@ -170,6 +171,18 @@ class Starts:
             methods = frozenset(name for name in METHODS if name in names)
             methods = methods or self._methods.configured
         yield Start(api.Kind.PROCESS, call, methods)
+
+    def _unbound(self, called: External, call: cst.Call) -> Iterator[Start]:
+        """``Process.start(p)`` and ``map(Process.start, processes)``."""
+        values: tuple[object, ...] = (called,)
+        if called.name == "map" and call.args:
+            values = self._values(call.args[0].value)
+        for value in values:
+            if isinstance(value, External) and value.name.endswith(".start"):
+                maker = api.maker(value.name.removesuffix(".start"))
+                if maker is not None and maker.makes is api.Kind.PROCESS:
+                    made = Made(maker.makes, call, maker.name, maker.method or value.method)
+                    yield self._start(made)
 
     def _values(self, node: cst.CSTNode) -> tuple[object, ...]:
         return self._evaluator.values(node)

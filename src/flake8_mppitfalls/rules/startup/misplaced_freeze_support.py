@@ -127,8 +127,10 @@ class _Places:
         program = self._program
         if program.conditions.runs(call, PROGRAM) is False:
             return "runs as __main__ and does not come to this call"
-        # A path that comes here a second time was stopped the first time.
-        steps = list(program.paths.before(call, lambda step: bool(self._frozen.at(step))))
+        # A child that came to another call, or to this one before, does not come here.
+        if not program.paths.comes_afresh(call, self._is_served):
+            return ""
+        steps = program.paths.before(call, self._is_served)
         for step in steps:
             if program.starts.in_program.at(step):
                 what = program.source(step.node, "the code above")
@@ -138,6 +140,9 @@ class _Places:
                 what = program.source(step.node, "the code above")
                 return f"parses the parent's command line ({what}) and dies before this call"
         return self._too_early(call) or self._not_first(call)
+
+    def _is_served(self, step: Step) -> bool:
+        return bool(self._frozen.at(step))
 
     def _too_early(self, call: cst.Call) -> str:
         program = self._program
@@ -189,7 +194,7 @@ class _Places:
         at_module_level = owner is program.tree.module
         if at_module_level and not self._is_entry(step.node):
             return ""
-        steps, _ = program.paths.before_in(owner, step.node, lambda s: bool(self._frozen.at(s)))
+        steps, _ = program.paths.before_in(owner, step.node, self._is_served)
         for earlier in steps:
             if not earlier.functions or (at_module_level and not self._is_entry(earlier.node)):
                 continue
