@@ -68,8 +68,8 @@ class GlobalForSharing(Rule):
     code = "MPP301"
     name = "global-for-sharing"
     message = (
-        "{names} set in {function}() {stays} in the worker process, and the {names} that the parent"
-        " reads never changes: return it to the parent, or share it as a Value or by a Manager"
+        "{names} set in {function}() {changes} in the worker process only: the parent reads its own"
+        " copy, which stays as it was; return the value, or share it as a Value or by a Manager"
     )
 
     def check(self, program: Program) -> Iterator[Finding]:
@@ -94,7 +94,7 @@ class GlobalForSharing(Rule):
                     function=function.name.value
                     if isinstance(function, cst.FunctionDef)
                     else "the task",
-                    stays="stay" if len(names) > 1 else "stays",
+                    changes="change" if len(names) > 1 else "changes",
                 )
 
 
