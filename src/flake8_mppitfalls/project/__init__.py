@@ -31,6 +31,7 @@ __all__ = [
     "may_be_frozen_entry",
 ]
 
+#: A text without any of these words does not ask if it is frozen.
 _FROZEN_WORDS = ("frozen", "_MEIPASS", "__compiled__")
 
 

@@ -6,8 +6,6 @@ import ast
 
 from flake8_mppitfalls.project.literals import last_name
 
-#: A text without any of these words holds no evidence of its own.
-WORDS_IN_FILE = ("frozen", "_MEIPASS", "__compiled__")
 _OF_SYS = frozenset({"frozen", "_MEIPASS"})
 
 
