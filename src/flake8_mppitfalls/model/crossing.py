@@ -21,6 +21,7 @@ from flake8_mppitfalls.model.classes import decorator_names
 from flake8_mppitfalls.model.parts import Part, Parts
 from flake8_mppitfalls.model.picklable import Refused
 from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.uses import HANDED_ON
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
@@ -146,10 +147,18 @@ class Crossing:
         known = self._known.get(task)
         if known is None:
             transport = self.transport(task)
-            known = self._known[task] = (
-                [] if transport is None else list(self._of_task(task, transport))
-            )
+            known = [] if transport is None else list(self._of_task(task, transport))
+            if known and self._is_never_started(task):
+                known = []
+            self._known[task] = known
         return known
+
+    def _is_never_started(self, task: Task) -> bool:
+        """True for a ``Process`` that this file makes and clearly never starts."""
+        if task.gives is not api.Kind.PROCESS:
+            return False
+        uses = self._program.uses.of(task.call)
+        return not any(use.name == "start" or use.kind in HANDED_ON for use in uses)
 
     def transport(self, task: Task) -> Transport | None:
         """How what a task hands over is pickled; ``None`` where it is not, or nobody knows."""

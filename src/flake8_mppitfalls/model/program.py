@@ -181,6 +181,10 @@ class Program:
         name = dotted_name(task.callable)
         return f"{name}()" if name else "the task"
 
+    def at_line(self, node: cst.CSTNode | None) -> str:
+        """`` at line 12``, for a message; nothing where the line is not known."""
+        return ""
+
     def receiver(self, call: cst.Call, otherwise: str) -> str:
         """The text of what a method is called on, for a message."""
         func = call.func
