@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.changes import Changes
 from flake8_mppitfalls.model.commandline import CommandLine
 from flake8_mppitfalls.model.conditions import Conditions
 from flake8_mppitfalls.model.crossing import Crossing
@@ -16,6 +17,7 @@ from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.module_state import ModuleState
 from flake8_mppitfalls.model.paths import Paths
+from flake8_mppitfalls.model.prompts import Prompts
 from flake8_mppitfalls.model.references import References
 from flake8_mppitfalls.model.results import Results
 from flake8_mppitfalls.model.runs import Runs
@@ -112,6 +114,16 @@ class Program:
     def module_state(self) -> ModuleState:
         """Who binds and reads the names of the module, and on which side."""
         return ModuleState(self)
+
+    @cached_property
+    def changes(self) -> Changes:
+        """Where lists, dicts and objects are changed in place."""
+        return Changes(self)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """Where standard input is read."""
+        return Prompts(self.evaluator)
 
     @cached_property
     def starts(self) -> Starts:

@@ -1,0 +1,164 @@
+"""MPP302."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model.module_state import Side
+from flake8_mppitfalls.model.values import Constant, Instance
+from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.scopes import Bound
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.changes import Change
+    from flake8_mppitfalls.model.program import Program
+
+
+class ModuleStateForSharing(Rule):
+    """A worker fills a list or dict of the module, and the parent reads its own.
+
+    What it does:
+        Finds a list, dict, set, deque, ``Counter`` or object of the module's classes, made at
+        module level, that a worker function changes in place (by a method, ``x[k] = …``,
+        ``x.attr = …``, ``x[k] += …``) and that code of the parent reads afterwards.
+
+    Why it is bad:
+        Every process has its own copy of the module and of all that it holds. The worker's
+        change is made to the worker's copy; the parent's container stays as it was. There is no
+        error: the list is just empty.
+
+    Example:
+        ::
+
+            results = []
+
+            def work(n):
+                results.append(n * n)
+
+            def main():
+                with multiprocessing.Pool(4) as pool:
+                    pool.map(work, range(10))
+                print(results)  # []
+
+    Use instead:
+        ::
+
+            def work(n):
+                return n * n
+
+            def main():
+                with multiprocessing.Pool(4) as pool:
+                    results = pool.map(work, range(10))
+                print(results)
+
+        or a list of a ``multiprocessing.Manager`` that is given to the worker.
+
+    Known limits:
+        Silent for a cache that only worker functions read, in initializers, for what a manager or
+        ``multiprocessing`` itself shares, and where the file does not show what the name holds.
+
+    References:
+        Python documentation, ``multiprocessing``, "Sharing state between processes".
+    """
+
+    code = "MPP302"
+    name = "module-state-for-sharing"
+    message = (
+        "this changes {name} in the worker process only: the parent reads its own {name}, which"
+        " stays as it was; return the data from {function}, or share a list or dict of a Manager"
+    )
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Yield each change of the module's state in a worker that the parent never sees."""
+        if not program.sides.entries():
+            return
+        for name in _variables(program):
+            changes = list(_worker_changes(program, name))
+            if not changes or not _is_shared_by_mistake(program, name):
+                continue
+            for change in changes:
+                if _is_read(program, name, change):
+                    worker = program.sides.worker_of(change.node)
+                    yield self.finding(
+                        change.node,
+                        name=name,
+                        function=f"{worker.name.value}()"
+                        if isinstance(worker, cst.FunctionDef)
+                        else "the task",
+                    )
+
+
+def _variables(program: Program) -> Iterator[str]:
+    """The names that the module itself binds to something, at import."""
+    for name, bindings in program.tree.module_scope.bindings.items():
+        if any(b.kind is Bound.ASSIGN and b.value is not None for b in bindings):
+            yield name
+
+
+def _worker_changes(program: Program, name: str) -> Iterator[Change]:
+    sides = program.sides
+    seen: set[cst.CSTNode] = set()
+    for load in program.module_state.reads(name):
+        if sides.worker_of(load) is None:
+            continue
+        for change in program.changes.of(load):
+            if change.node in seen or sides.worker_of(change.node) is None:
+                continue
+            seen.add(change.node)
+            if not any(f in sides.initializers for f in sides.functions_around(change.node)):
+                yield change
+
+
+def _is_shared_by_mistake(program: Program, name: str) -> bool:
+    """Is everything that the name may hold of this process alone, and made at import?"""
+    state = program.module_state
+    writes = [write for write in state.writes(name) if write.binding.kind is not Bound.ANNOTATED]
+    if not any(Side.IMPORT in write.side for write in writes):
+        return False
+    plain = program.changes.is_plain
+    for write in writes:
+        for value in program.evaluator.bound(write.binding):
+            if not (plain(value) or (isinstance(value, Constant) and value.value is None)):
+                return False
+    return True
+
+
+def _is_read(program: Program, name: str, change: Change) -> bool:
+    """Does the parent read what the worker changes?"""
+    changed = _changed_attributes(program, change)
+    for load in program.module_state.parent_reads(name):
+        if program.changes.is_only_changed(load):
+            continue
+        read = _read_attributes(program, load)
+        if changed is None or read is None or changed & read:
+            return True
+    return False
+
+
+def _changed_attributes(program: Program, change: Change) -> frozenset[str] | None:
+    """The attributes of the module's object that a change touches; ``None`` where it has none."""
+    if change.attribute:
+        return frozenset({change.attribute})
+    call = change.node
+    if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
+        for value in program.values(call.func.value):
+            if isinstance(value, Instance):
+                return program.changes.changed_by(value.cls, call.func.attr.value) or None
+    return None
+
+
+def _read_attributes(program: Program, load: cst.Name) -> frozenset[str] | None:
+    """The attributes of the module's object that are read at ``load``; ``None``: any."""
+    attribute = program.tree.parent(load)
+    if not isinstance(attribute, cst.Attribute):
+        return None
+    name = attribute.attr.value
+    for value in program.values(load):
+        if isinstance(value, Instance):
+            if program.evaluator.classes.method(value.cls, name) is None:
+                return frozenset({name})
+            return program.changes.read_by(value.cls, name)
+    return None
