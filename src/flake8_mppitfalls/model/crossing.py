@@ -207,6 +207,8 @@ class Crossing:
         return task.call
 
     def _of_part(self, part: Part, transport: Transport, at: cst.CSTNode) -> Iterator[Culprit]:
+        if isinstance(part.value, (Member, ResultMember)) and not part.is_callable:
+            return  # a method, or some plain attribute
         for stop in self._stops(part.value, transport, part.node, at):
             yield Culprit(
                 stop.obstacle,
@@ -578,6 +580,8 @@ class Crossing:
     ) -> _Stop | None:
         for value in values:
             for leaf in self._parts.leaves(value):
+                if isinstance(leaf, (Member, ResultMember)):
+                    continue
                 for stop in self._stops(leaf, transport, None, at, depth + 1):
                     return stop
         return None

@@ -457,7 +457,7 @@ class Evaluator:
         part = node.slice[0].slice
         values = self.values(node.value)
         if not isinstance(part, cst.Index):
-            return values
+            return tuple(v if isinstance(v, Container) else UNKNOWN for v in values)
         index = self.integer(part.value)
         containers = tuple(v for v in values if isinstance(v, (Container, Made)))
         if not containers:
