@@ -148,8 +148,21 @@ class Attributes:
 
         ``receiver`` is the expression that stands for ``owner`` there, if there is a simple one.
         """
-        found = self._state(owner, name, self._key(owner, receiver, at), at, 0)
-        return list(dict.fromkeys(found))
+        key = self._key(owner, receiver, at)
+        used = self._used(owner, name, key, at)
+        return used or list(dict.fromkeys(self._state(owner, name, key, at, 0)))
+
+    def _used(self, owner: Owner, name: str, key: str, at: cst.CSTNode) -> list[Content]:
+        """For ``self.pool.map(…)``: what it is called on is there, whoever made it."""
+        func = at.func if isinstance(at, cst.Call) else None
+        holder = func.value if isinstance(func, cst.Attribute) else None
+        if not isinstance(holder, cst.Attribute) or holder.attr.value != name:
+            return []
+        if not isinstance(holder.value, cst.Name) or holder.value.value != key:
+            return []
+        values = {v for v in self._evaluator.values(holder) if isinstance(v, Made)}
+        contents = self.anywhere(owner, name)
+        return [content for content in contents if not values.isdisjoint(content.values)]
 
     def _key(self, owner: Owner, receiver: cst.BaseExpression | None, at: cst.CSTNode) -> str:
         """The name that the object has around ``at``; empty where it has none."""

@@ -295,8 +295,8 @@ class Crossing:
         if isinstance(value, BoundMethod):
             owner: Value = value.receiver
             receiver = node.value if isinstance(node, cst.Attribute) else None
-            if isinstance(owner, Class):
-                return
+            if isinstance(owner, Class) or "classmethod" in decorator_names(self._tree, value.node):
+                return  # pickled with the class alone
             stop = self._test_case(owner) if not transport.dill else None
         else:
             owner, receiver = value, node

@@ -142,9 +142,12 @@ class Parts:
                 named = [arg.value for arg in call.args if arg.keyword is not None]
                 return [(value, ()) for value in (*plain, *named)]
             if name == "dict":
-                return [(arg.value, ()) for arg in call.args]
-            if name in _COPIES or name in _LAZY:
+                named = [arg.value for arg in call.args if arg.keyword is not None]
+                return [(v, ()) for v in (*filter(self._is_container, plain), *named)]
+            if name in _COPIES:
                 return [(value, (None,)) for value in plain]
+            if name in _LAZY:
+                return [(value, (None,) if self._is_view(value) else ()) for value in plain]
             if name in {"map", "filter"}:
                 return [(value, ()) for value in plain]
             return None
@@ -164,6 +167,14 @@ class Parts:
             return self._mapped(plain[0], rest)
         return None
 
+    def _is_container(self, node: cst.BaseExpression) -> bool:
+        return any(isinstance(v, Container) for v in self._evaluator.values(node))
+
+    def _is_view(self, node: cst.BaseExpression) -> bool:
+        """Iterators over views are pickled as lists; a lazy iterator holds its iterables."""
+        values = self._evaluator.values(node)
+        return any(isinstance(v, Container) and v.type in _VIEWS for v in values)
+
     def _mapped(
         self, function: cst.BaseExpression, rest: Path
     ) -> list[tuple[cst.BaseExpression, Path]]:
@@ -175,7 +186,7 @@ class Parts:
     def leaves(self, value: Value) -> Values:
         """The value itself, or what a container or partial that it is holds."""
         if not isinstance(value, (Container, Partial)) or (
-            isinstance(value, Container) and value.type in ("keys", "values", "items")
+            isinstance(value, Container) and value.type in _VIEWS
         ):
             return (value,)
         known = self._opened.get(value)
@@ -261,6 +272,7 @@ _PLAIN: set[type[cst.CSTNode]] = {
     cst.UnaryOperation,
     cst.Ellipsis,
 }
+_VIEWS = frozenset({"keys", "values", "items"})
 _COPIES = frozenset({"list", "tuple", "set", "frozenset", "sorted", "collections.deque"})
 _SLICES = frozenset({"iter", "reversed", "itertools.islice", "itertools.cycle", "tqdm.tqdm"})
 _LAZY = frozenset({"iter", "reversed", "enumerate", "zip", "itertools.chain", "itertools.product"})
