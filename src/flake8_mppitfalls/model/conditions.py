@@ -61,6 +61,22 @@ class Conditions:
         """True if ``node`` runs in the main program only: not when a child imports the file."""
         return self.runs(node, CHILD) is False and self.runs(node, PROGRAM) is not False
 
+    def is_certain_in_child(self, node: cst.CSTNode) -> bool:
+        """True if a child that imports the file comes to ``node`` by its tests, a program not."""
+        if self.runs(node, PROGRAM) is not False:
+            return False
+        child = node
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.If, cst.IfExp)) and child is not parent.test:
+                if self.truth(parent.test, CHILD) is not (child is parent.body):
+                    return False
+            child = parent
+        return self.runs(node, CHILD) is not False
+
+    def is_exit(self, call: cst.Call) -> bool:
+        """True for ``sys.exit()`` and what ends the process like it."""
+        return self._tree.qualified(call.func) in _LEAVING
+
     def is_under_guard(self, node: cst.CSTNode) -> bool:
         """As :meth:`is_guarded`, for the block of a guard only: not what an earlier exit spares."""
         child = self.runs(node, CHILD, exits=False)

@@ -198,11 +198,10 @@ def _exclude(
 
 
 def _different_constants(first: cst.BaseExpression, second: cst.BaseExpression) -> bool:
-    pair = (_equality(first), _equality(second))
-    if pair[0] is None or pair[1] is None:
+    one, other = _equality(first), _equality(second)
+    if one is None or other is None:
         return False
-    (left, constant), (other_left, other_constant) = pair
-    return left.deep_equals(other_left) and constant != other_constant
+    return one[0].deep_equals(other[0]) and one[1] != other[1]
 
 
 def _equality(test: cst.BaseExpression) -> tuple[cst.BaseExpression, object] | None:

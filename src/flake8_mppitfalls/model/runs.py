@@ -63,7 +63,11 @@ _CONSUMERS = frozenset(
 )
 """Functions from elsewhere that iterate over what they are given."""
 
+_NOTED = frozenset({"breakpoint", "input", "iter", "raw_input"})
+"""Builtins that run nothing of this module, and that somebody asks about."""
+
 _PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
+_KNOWN_BUILTINS = _RUNNERS | _CONSUMERS | _NOTED
 _CREATION = ("__new__", "__init__", "__post_init__")
 
 
@@ -74,7 +78,8 @@ class Step(NamedTuple):
         node: the expression: a call, a decorator, the context of a ``with`` item, an iterable.
         values: what is called there; for a ``with`` item what is entered.
         functions: the functions of this module that run there.
-        entered: true for the context of a ``with`` item, when it is entered.
+        entered: true for the context of a ``with`` item when it is entered, and for an iterable
+            when it is looped over; then ``values`` are what it is.
     """
 
     node: cst.CSTNode
@@ -167,7 +172,7 @@ class Runs:
     def _at_call(self, call: cst.Call) -> Iterator[Step]:
         func = call.func
         if isinstance(func, cst.Name) and not self._tree.lookup(func):
-            if func.value in _RUNNERS or func.value in _CONSUMERS or self._tree.star_imports:
+            if func.value in _KNOWN_BUILTINS or self._tree.star_imports:
                 values: Values = self._evaluator.values(func)
             else:
                 return
@@ -276,9 +281,12 @@ class Runs:
         return Step(item.item, values, tuple(found), entered=True)
 
     def _iterated(self, iterable: cst.BaseExpression) -> Iterator[Step]:
+        if not isinstance(iterable, (cst.Call, cst.Name, cst.Attribute)):
+            return
         functions = tuple(dict.fromkeys(self._generators(iterable)))
-        if functions:
-            yield Step(iterable, (), functions)
+        values = tuple(v for v in self._evaluator.values(iterable) if isinstance(v, External))
+        if functions or values:
+            yield Step(iterable, values, functions, entered=True)
 
     def _generators(self, iterable: cst.BaseExpression) -> Iterator[cst.CSTNode]:
         """The functions of this module that run when an expression is iterated over."""
