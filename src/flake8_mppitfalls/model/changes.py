@@ -50,6 +50,8 @@ _PLAIN = frozenset(
 )
 """Containers from elsewhere that are changed in place."""
 
+_FIELDS = frozenset({"dataclasses.field", "attr.ib", "attr.field", "attrs.field"})
+
 _CONTAINER_BASES = frozenset(
     "list dict set bytearray collections.deque collections.OrderedDict collections.defaultdict"
     " collections.Counter collections.UserDict collections.UserList typing.Dict typing.List"
@@ -215,8 +217,16 @@ class Changes:
         if isinstance(value, Container):
             return value.type in ("list", "dict", "set")
         if isinstance(value, Result):
-            return value.name in _PLAIN
+            return value.name in _PLAIN or self._is_plain_field(value)
         return isinstance(value, Instance) and not self._is_per_thread(value)
+
+    def _is_plain_field(self, value: Result) -> bool:
+        """The value of a dataclass's attribute: ``field(default_factory=list)``."""
+        if value.name not in _FIELDS or not isinstance(value.site, cst.Call):
+            return False
+        given = {arg.keyword.value: arg.value for arg in value.site.args if arg.keyword is not None}
+        factory = given.get("default_factory") or given.get("factory")
+        return factory is not None and self._makes_plain(factory)
 
     def _is_per_thread(self, value: Instance) -> bool:
         return bool(_PER_THREAD.intersection(self._classes.external_bases(value.cls)))
