@@ -16,17 +16,21 @@ from flake8_mppitfalls.syntax.parse import Unparsable, parse
 from flake8_mppitfalls.syntax.positions import locate
 from flake8_mppitfalls.syntax.tree import Tree
 
+__all__ = ["Report", "Unparsable", "incomplete", "run"]
+
 #: Line (from 1), column (from 0) and text.
 Report: TypeAlias = tuple[int, int, str]
 
 
-def run(tree: ast.AST, lines: Sequence[str], filename: str, settings: Settings) -> list[Report]:
-    """What there is to report about a file, in the order of its lines."""
-    try:
-        module = parse(lines, tree)
-    except Unparsable as error:
-        return [incomplete(str(error))]
-    findings = registry.check(Program(Tree(module), settings, filename, lines))
+def run(tree: ast.Module, lines: Sequence[str], filename: str, settings: Settings) -> list[Report]:
+    """What there is to report about a file, in the order of its lines.
+
+    Raises `Unparsable` for a file that LibCST can't parse.
+    """
+    module = parse(lines, tree)
+    program = Program(Tree(module), settings, filename, lines)
+    program.source_tree = tree
+    findings = registry.check(program)
     if not findings:
         return []
     places = locate(module, tree, lines, [finding.node for finding in findings])

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from flake8_mppitfalls import settings
+from flake8_mppitfalls import project, settings
 from flake8_mppitfalls.prefilter import uses_processes
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Plugin:
 
     settings: ClassVar[settings.Settings] = settings.Settings()
 
-    def __init__(self, tree: ast.AST, lines: Sequence[str], filename: str) -> None:
+    def __init__(self, tree: ast.Module, lines: Sequence[str], filename: str) -> None:
         self._tree = tree
         self._lines = lines
         self._filename = filename
@@ -91,21 +91,24 @@ class Plugin:
             yield line, column, text, type(self)
 
     def _reports(self) -> list[Report]:
-        if not uses_processes(self._lines, self._tree):
+        text = "".join(self._lines)
+        uses = uses_processes(text, self._tree)
+        if not uses and not project.may_be_frozen_entry(
+            text, self._tree, self._filename, self.settings.frozen
+        ):
             return []
         from flake8_mppitfalls import analysis
 
         try:
             return analysis.run(self._tree, self._lines, self._filename, self.settings)
         except RecursionError:
-            return [analysis.incomplete("the code is nested too deeply")]
+            reason = "the code is nested too deeply"
         except MemoryError:
-            return [analysis.incomplete("there is not enough memory")]
+            reason = "there is not enough memory"
+        except analysis.Unparsable as error:
+            reason = str(error)
         except Exception as error:
             if os.environ.get(DEBUG_VARIABLE):
                 raise
-            return [
-                analysis.incomplete(
-                    f"internal error ({type(error).__name__}: {error}), please report it"
-                )
-            ]
+            reason = f"internal error ({type(error).__name__}: {error}), please report it"
+        return [analysis.incomplete(reason)] if uses else []

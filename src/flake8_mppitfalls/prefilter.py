@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 #: A file without any of these words imports no process module.
 _WORDS = ("multiprocess", "concurrent", "billiard")
@@ -62,9 +62,8 @@ _HARMLESS_FUTURES = frozenset(
 _BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
 
 
-def uses_processes(lines: Sequence[str], tree: ast.AST) -> bool:
-    """Whether a rule may have something to say about this file."""
-    text = "".join(lines)
+def uses_processes(text: str, tree: ast.AST) -> bool:
+    """Whether the file with this *text* and *tree* uses processes."""
     if not any(word in text for word in _WORDS):
         return False
     modules: dict[str, str] = {}
