@@ -149,7 +149,7 @@ def _makers() -> dict[str, Maker]:
             fixes_context=True,
             starts=True,
         ),
-        Maker("ThreadPool", Kind.THREAD_POOL, _POOL[:3]),
+        Maker("ThreadPool", Kind.THREAD_POOL, _POOL[:3], fixes_context=True),
         Maker(
             "ProcessPoolExecutor",
             Kind.EXECUTOR,
@@ -167,16 +167,25 @@ def _makers() -> dict[str, Maker]:
         Maker("Process", Kind.PROCESS, _PROCESS, _START),
         Maker("Manager", Kind.MANAGER, (), fixes_context=True, starts=True),
         Maker(
-            "SyncManager", Kind.MANAGER, ("address", "authkey", "serializer", "ctx"), context="ctx"
+            "SyncManager",
+            Kind.MANAGER,
+            ("address", "authkey", "serializer", "ctx"),
+            context="ctx",
+            fixes_context=True,
         ),
         Maker(
-            "BaseManager", Kind.MANAGER, ("address", "authkey", "serializer", "ctx"), context="ctx"
+            "BaseManager",
+            Kind.MANAGER,
+            ("address", "authkey", "serializer", "ctx"),
+            context="ctx",
+            fixes_context=True,
         ),
         Maker(
             "SharedMemoryManager",
             Kind.MEMORY_MANAGER,
             ("address", "authkey", "serializer", "ctx"),
             context="ctx",
+            fixes_context=True,
         ),
         Maker("get_context", Kind.CONTEXT, ("method",)),
         Maker("set_start_method", None, ("method", "force")),

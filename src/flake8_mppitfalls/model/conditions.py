@@ -8,7 +8,7 @@ around a node whether it can be reached in that world.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
@@ -180,6 +180,67 @@ class Conditions:
                 if isinstance(branch, cst.Else) and self._leaves(branch.body):
                     return True
         return False
+
+    def holding(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, bool]]:
+        """The tests of its function that have come out so where ``node`` is reached.
+
+        Those around it, and those whose block leaves earlier: after ``if not n: return`` the test
+        was false.
+        """
+        child = node
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.If, cst.IfExp, cst.While)):
+                if child is parent.body:
+                    yield parent.test, True
+                elif child is parent.orelse and not isinstance(parent, cst.While):
+                    yield parent.test, False
+            elif isinstance(parent, cst.BooleanOperation) and child is parent.right:
+                yield parent.left, isinstance(parent.operator, cst.And)
+            elif isinstance(parent, (cst.Module, cst.IndentedBlock)):
+                for statement in parent.body:
+                    if statement is child:
+                        break
+                    if isinstance(statement, cst.If) and self._leaves(statement.body):
+                        yield statement.test, False
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
+                return
+            child = parent
+
+    def takes_error(self, node: cst.CSTNode, name: str) -> bool:
+        """True if an error of this name (a subclass of ``Exception``) goes no further than here.
+
+        A ``try`` in the same function has a handler for it that does not raise again, or a
+        ``with suppress(…)`` is around it.
+        """
+        child = node
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.Try, cst.TryStar)) and child is parent.body:
+                for handler in parent.handlers:
+                    if self._names_error(handler.type, name):
+                        below = self._tree.walk(handler.body)
+                        return not any(isinstance(n, cst.Raise) for n in below)
+            elif isinstance(parent, cst.With) and child is parent.body:
+                for item in parent.items:
+                    call = item.item
+                    if isinstance(call, cst.Call):
+                        if self._tree.qualified(call.func) == "contextlib.suppress":
+                            if any(self._names_error(arg.value, name) for arg in call.args):
+                                return True
+            elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                return False
+            child = parent
+        return False
+
+    def _names_error(self, node: cst.BaseExpression | None, name: str) -> bool:
+        if node is None:
+            return True
+        if isinstance(node, (cst.Tuple, cst.List)):
+            return any(self._names_error(element.value, name) for element in node.elements)
+        return self._tree.qualified(node) in (name, "Exception", "BaseException")
+
+    def leaves(self, suite: cst.BaseSuite) -> bool:
+        """True if a block always ends by leaving: ``return``, ``raise``, ``sys.exit()`` …"""
+        return self._leaves(suite)
 
     def _leaves(self, suite: cst.BaseSuite) -> bool:
         """Does a block always end by leaving: ``return``, ``raise``, ``sys.exit()`` …?"""

@@ -49,6 +49,7 @@ class Sides:
         self._tasks = tasks
         self._conditions = conditions
         self._callees: dict[cst.CSTNode, list[cst.CSTNode]] = {}
+        self._reached: dict[cst.CSTNode, frozenset[cst.CSTNode]] = {}
         self._entries: list[Entry] | None = None
         self._workers: frozenset[cst.CSTNode] | None = None
         self._initializers: frozenset[cst.CSTNode] | None = None
@@ -74,6 +75,21 @@ class Sides:
                             found.append(Entry(binding.node, None))
             self._entries = found
         return self._entries
+
+    def entries_of(self, function: cst.CSTNode) -> list[Entry]:
+        """The entries, initializers too, by which a worker comes to run a function."""
+        entries = list(self.entries())
+        for task in self._tasks.all():
+            if task.in_processes and task.shape.role in ("initializer", "manager"):
+                for called in self.functions(self._evaluator.values(task.callable)):
+                    entries.append(Entry(called, task))
+        return [entry for entry in entries if function in self._reach_of(entry.function)]
+
+    def _reach_of(self, function: cst.CSTNode) -> frozenset[cst.CSTNode]:
+        known = self._reached.get(function)
+        if known is None:
+            known = self._reached[function] = self.reach((function,))
+        return known
 
     @property
     def workers(self) -> frozenset[cst.CSTNode]:

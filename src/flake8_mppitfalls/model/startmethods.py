@@ -65,13 +65,17 @@ class StartMethods:
         return "fork" in self.of_all(receivers)
 
     def setters(self) -> list[tuple[cst.Call, str]]:
-        """The calls of ``set_start_method`` and the method that each sets."""
+        """The calls of ``set_start_method`` and the method that each sets.
+
+        On a named context (``get_context("spawn")``) it is a mistake of another kind.
+        """
         found = []
         for call in self._evaluator.tree.calls_to("set_start_method"):
             for value in self._evaluator.values(call.func):
                 named = isinstance(value, External) and (
                     (maker := api.maker(value.name)) is not None
                     and maker.name == "set_start_method"
+                    and value.method == DEFAULT
                 )
                 member = isinstance(value, Member) and value.receiver.kind is api.Kind.CONTEXT
                 if named or member:

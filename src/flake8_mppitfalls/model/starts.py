@@ -12,7 +12,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.runs import Effect, Runs, Step
 from flake8_mppitfalls.model.signatures import argument
 from flake8_mppitfalls.model.startmethods import METHODS, SPAWNING
-from flake8_mppitfalls.model.values import Constant, External, Made, Member, Result
+from flake8_mppitfalls.model.values import DEFAULT, Constant, External, Made, Member, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +113,48 @@ class Starts:
                     if isinstance(value, External):
                         found += self._of_function(value, call)
         return found
+
+    # -- the default context -------------------------------------------------------------------
+
+    def fixing(self, step: Step) -> Iterator[cst.CSTNode]:
+        """The step's call, if it fixes the default context: no start method can be set then."""
+        call = step.node
+        if step.entered or not isinstance(call, cst.Call):
+            return
+        for value in step.values:
+            if isinstance(value, Member) and self._starts_receiver(value):
+                if value.receiver.kind is api.Kind.PROCESS and value.receiver.method == DEFAULT:
+                    yield call
+        yield from self.fixing_call(call)
+
+    def fixing_call(self, call: cst.Call) -> Iterator[cst.Call]:
+        """The call, if what it makes or asks for is the default context's."""
+        if self.asks_start_method(call):
+            given = argument(call, ("allow_none",), "allow_none")
+            if given is None or all(
+                isinstance(v, Constant) and not v.value for v in self._values(given)
+            ):
+                yield call
+            return
+        for value in self._evaluator.values(call):
+            if not isinstance(value, Made) or value.site is not call or value.method != DEFAULT:
+                continue
+            if value.kind is api.Kind.PROXY or value.name not in api.MAKERS:
+                continue
+            limited = argument(call, api.MAKERS[value.name].parameters, "max_tasks_per_child")
+            if value.kind is api.Kind.EXECUTOR and limited is not None:
+                continue  # spawn is what it takes then
+            if api.MAKERS[value.name].fixes_context or value.kind is api.Kind.CONTEXT:
+                yield call
+
+    def asks_start_method(self, call: cst.Call) -> bool:
+        """True for a call of ``get_start_method`` of the default context."""
+        for value in self._evaluator.values(call.func):
+            if isinstance(value, External) and value.method == DEFAULT:
+                maker = api.maker(value.name)
+                if maker is not None and maker.name == "get_start_method":
+                    return True
+        return False
 
     # -- one step ------------------------------------------------------------------------------
 
