@@ -47,6 +47,7 @@ WINDOWS = PLATFORMS["win32"]
 
 _UNDECIDED = object()
 _NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
+_EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _LEAVING = {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
 
 
@@ -241,6 +242,30 @@ class Conditions:
     def leaves(self, suite: cst.BaseSuite) -> bool:
         """True if a block always ends by leaving: ``return``, ``raise``, ``sys.exit()`` …"""
         return self._leaves(suite)
+
+    def expects(self, node: cst.CSTNode, error: str) -> bool:
+        """True if the code around ``node`` catches just this error: it is asked for, or tested."""
+        child = node
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.Try, cst.TryStar)) and child is parent.body:
+                for handler in parent.handlers:
+                    if error in self._caught(handler.type):
+                        return True
+            elif isinstance(parent, cst.With):
+                calls = [item.item.func for item in parent.items if isinstance(item.item, cst.Call)]
+                names = {dotted_name(func).rpartition(".")[2] for func in calls}
+                if names & _EXPECTING:
+                    return True
+            elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                return False
+            child = parent
+        return False
+
+    @staticmethod
+    def _caught(types: cst.BaseExpression | None) -> set[str]:
+        if isinstance(types, cst.Tuple):
+            return {dotted_name(element.value) for element in types.elements}
+        return {dotted_name(types)}
 
     def _leaves(self, suite: cst.BaseSuite) -> bool:
         """Does a block always end by leaving: ``return``, ``raise``, ``sys.exit()`` …?"""

@@ -11,7 +11,8 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.changes import Changes
 from flake8_mppitfalls.model.commandline import CommandLine
-from flake8_mppitfalls.model.conditions import Conditions
+from flake8_mppitfalls.model.conditions import WINDOWS, Conditions
+from flake8_mppitfalls.model.counts import Counts
 from flake8_mppitfalls.model.crossing import Crossing
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
@@ -124,6 +125,16 @@ class Program:
     def prompts(self) -> Prompts:
         """Where standard input is read."""
         return Prompts(self.evaluator)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Which numbers an expression may be."""
+        return Counts(self)
+
+    @cached_property
+    def counts_on_windows(self) -> Counts:
+        """Which numbers an expression may be on Windows."""
+        return Counts(self, WINDOWS)
 
     @cached_property
     def starts(self) -> Starts:

@@ -65,12 +65,18 @@ class References:
 
     def arguments_for(self, function: cst.CSTNode, param: cst.Param) -> Iterator[Given]:
         """What the calls and worker API calls of this module give for a parameter."""
+        for reference in self.of(function):
+            yield from self.given_by(reference, function, param)
+
+    def given_by(
+        self, reference: Reference, function: cst.CSTNode, param: cst.Param
+    ) -> Iterator[Given]:
+        """What one use of a function gives for a parameter; nothing where it leaves it out."""
         assert isinstance(function, (cst.FunctionDef, cst.Lambda))
         names = positional_names(function.params)
         name = param.name.value
         position = names.index(name) if name in names else -1
-        for reference in self.of(function):
-            yield from self._given_by(reference.node, position, name, reference.skip)
+        yield from self._given_by(reference.node, position, name, reference.skip)
 
     def _given_by(self, node: cst.CSTNode, position: int, name: str, skip: int) -> Iterator[Given]:
         parent = self._tree.parent(node)
