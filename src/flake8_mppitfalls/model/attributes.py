@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from flake8_mppitfalls.model import picklable
 from flake8_mppitfalls.model.classes import decorator_names
 from flake8_mppitfalls.model.signatures import argument, positional_names
 from flake8_mppitfalls.model.values import Class, Instance, Made
@@ -31,11 +32,6 @@ if TYPE_CHECKING:
 DEEPEST = 3
 """How many calls back the state of an object is looked for."""
 
-_DATACLASS = frozenset(
-    {"dataclasses.dataclass", "attr.s", "attr.attrs", "attr.define", "attr.dataclass"}
-    | {"attrs.define", "attrs.mutable", "attrs.frozen", "attr.frozen", "attr.mutable"}
-    | {"pydantic.dataclasses.dataclass"}
-)
 _FIELDS = frozenset({"dataclasses.field", "attr.ib", "attr.attrib", "attr.field", "attrs.field"})
 
 
@@ -163,6 +159,22 @@ class Attributes:
         values = {v for v in self._evaluator.values(holder) if isinstance(v, Made)}
         contents = self.anywhere(owner, name)
         return [content for content in contents if not values.isdisjoint(content.values)]
+
+    def is_added_before(
+        self, content: Content, addition: cst.CSTNode, at: cst.CSTNode | None
+    ) -> bool:
+        """Is ``addition`` put into the container that the attribute holds when ``at`` comes?
+
+        Shown to be so are what the function adds that sets the attribute, and what is added in
+        the function of ``at`` on a way to it.
+        """
+        if at is None:
+            return True
+        scope = self._tree.function_of(addition)
+        if scope is self._tree.function_of(at):
+            mark = Binding("", Bound.OTHER, addition, scope)
+            return bool(self._evaluator.flow(scope).reaching(at, [mark]))
+        return scope is self._tree.function_of(content.node)
 
     def _key(self, owner: Owner, receiver: cst.BaseExpression | None, at: cst.CSTNode) -> str:
         """The name that the object has around ``at``; empty where it has none."""
@@ -394,7 +406,7 @@ class Attributes:
 
     def is_dataclass(self, cls: cst.ClassDef) -> bool:
         """True where a decorator makes ``__init__`` from the annotated names of the class."""
-        return any(name in _DATACLASS for name in decorator_names(self._tree, cls))
+        return any(name in picklable.DATACLASSES for name in decorator_names(self._tree, cls))
 
     def _fields(self, cls: cst.ClassDef) -> list[str]:
         """The fields of a dataclass in the order of its ``__init__``'s parameters."""

@@ -9,14 +9,15 @@ attributes. What the file does not say may cross.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from flake8_mppitfalls.model import api, picklable
-from flake8_mppitfalls.model.attributes import Attributes
+from flake8_mppitfalls.model.attributes import Attributes, Content
+from flake8_mppitfalls.model.byname import ByName
 from flake8_mppitfalls.model.classes import decorator_names
 from flake8_mppitfalls.model.parts import Part, Parts
 from flake8_mppitfalls.model.picklable import Refused
@@ -39,21 +40,14 @@ from flake8_mppitfalls.model.values import (
     Result,
     ResultMember,
 )
-from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.tasks import Task
-    from flake8_mppitfalls.model.values import Value, Values
+    from flake8_mppitfalls.model.values import Value
 
 DEEPEST = 4
 """How many objects deep an object's attributes are looked at."""
-
-
-_TYPE_MAKERS = frozenset(
-    {"collections.namedtuple", "typing.NamedTuple", "dataclasses.make_dataclass", "enum.Enum"}
-    | {"enum.IntEnum", "type"}
-)
 
 
 class Obstacle(enum.Enum):
@@ -123,6 +117,21 @@ class _Stop(NamedTuple):
     store: cst.CSTNode | None = None
 
 
+def _culprit(part: Part, stop: _Stop) -> Culprit:
+    bound = isinstance(part.value, BoundMethod) and stop.obstacle is not Obstacle.LOCAL
+    return Culprit(
+        stop.obstacle,
+        part.node,
+        stop.value,
+        stop.what,
+        part,
+        stop.attribute,
+        stop.store,
+        bound,
+        stop.thread,
+    )
+
+
 class Crossing:
     """Answers for one module what can go to another process."""
 
@@ -133,10 +142,10 @@ class Crossing:
         self._attributes = Attributes(program.evaluator, program.references)
         self._known: dict[Task, list[Culprit]] = {}
         self._parts = Parts(program.evaluator)
+        self._by_name = ByName(program.evaluator)
         self._suspects: dict[tuple[cst.ClassDef, Transport], list[str]] = {}
         self._asking: set[object] = set()
         self._cuts = 0
-        self._modules: set[str] | None = None
         self._managers: bool | None = None
         self._own_pickling: bool | None = None
 
@@ -210,17 +219,7 @@ class Crossing:
         if isinstance(part.value, (Member, ResultMember)) and not part.is_callable:
             return  # a method, or some plain attribute
         for stop in self._stops(part.value, transport, part.node, at):
-            yield Culprit(
-                stop.obstacle,
-                part.node,
-                stop.value,
-                stop.what,
-                part,
-                stop.attribute,
-                stop.store,
-                isinstance(part.value, BoundMethod) and stop.obstacle is not Obstacle.LOCAL,
-                stop.thread,
-            )
+            yield _culprit(part, stop)
 
     def of_expression(
         self, node: cst.BaseExpression, transport: Transport, at: cst.CSTNode
@@ -235,16 +234,7 @@ class Crossing:
         """What the attributes of a process hold that can't cross when it is started at ``at``."""
         part = Part(receiver, made, False)
         for stop in self._held(made, transport, receiver, at, 0):
-            yield Culprit(
-                stop.obstacle,
-                receiver,
-                stop.value,
-                stop.what,
-                part,
-                stop.attribute,
-                stop.store,
-                thread=stop.thread,
-            )
+            yield _culprit(part, stop)
 
     def local_process(self, made: Made) -> str | None:
         """The class of a process that is defined inside a function, if that stops its start."""
@@ -254,25 +244,6 @@ class Crossing:
             return None
         stop = self._local(made, made.cls, Transport(True, made.flavour == "multiprocess"))
         return stop.what if stop is not None else None
-
-    def definitions(self, task: Task) -> Iterator[tuple[cst.BaseExpression, cst.CSTNode]]:
-        """The functions and classes of this module that must be found by name on the other side.
-
-        Each with the expression in the call that brings it: the function itself, the class of an
-        object or of a bound method's object.
-        """
-        seen = set()
-        for part in self._parts.of(task):
-            value = part.value
-            owner = value.receiver if isinstance(value, BoundMethod) else value
-            definition: cst.CSTNode | None = None
-            if isinstance(owner, (Function, Class)):
-                definition = owner.node
-            elif isinstance(owner, (Instance, Made)):
-                definition = owner.cls
-            if definition is not None and (part.node, definition) not in seen:
-                seen.add((part.node, definition))
-                yield part.node, definition
 
     # -- values --------------------------------------------------------------------------------
 
@@ -311,7 +282,7 @@ class Crossing:
         """What stops the value itself, whatever its attributes are."""
         refused: Refused | None = None
         if isinstance(value, Lambda):
-            if transport.dill or self._is_renamed(value.node):
+            if transport.dill or self._by_name.is_renamed(value.node):
                 return None
             return _Stop(Obstacle.LAMBDA, value, "a lambda")
         if isinstance(value, (Function, Class)):
@@ -334,15 +305,15 @@ class Crossing:
             refused = self._view(value)
         elif isinstance(value, External):
             refused = picklable.external(value.name)
-            if refused is None and self._is_module(value.name):
+            if refused is None and self._by_name.is_module(value.name):
                 refused = picklable.MODULE
         elif isinstance(value, Member):
             return self._stop_made(value.receiver, transport)
         elif isinstance(value, (Result, ResultMember)):
             result = value if isinstance(value, Result) else value.receiver
-            local = self._local_type(result, transport)
+            local = self._by_name.local_type(result) if not transport.dill else None
             if local is not None:
-                return local
+                return _Stop(Obstacle.LOCAL, value, local)
             if result.name == "<value>.get_lock" and not transport.starting:
                 return _Stop(Obstacle.SHARED, value, "the lock of a Value")
             refused = picklable.result(result.name)
@@ -398,87 +369,10 @@ class Crossing:
 
     def _local(self, value: Value, node: cst.CSTNode, transport: Transport) -> _Stop | None:
         """Something defined inside a function: the other side can't find it by its name."""
-        if transport.dill or not self._is_local(node, transport):
+        if transport.dill:
             return None
-        if isinstance(node, cst.FunctionDef):
-            if self._is_renamed(node) or self._evaluator.calls.is_opaque(node):
-                return None
-            return _Stop(Obstacle.LOCAL, value, f"{node.name.value}()")
-        assert isinstance(node, cst.ClassDef)
-        if node.decorators and not self._attributes.is_dataclass(node):
-            return None
-        return _Stop(Obstacle.LOCAL, value, f"class {node.name.value}")
-
-    def _is_local(self, node: cst.CSTNode, transport: Transport) -> bool:
-        scope = self._tree.scope_of(node)
-        name = getattr(node, "name", None)
-        if isinstance(name, cst.Name) and name.value in scope.global_names:
-            # Found by its plain name where the function has run: in this process and its forks.
-            return transport.spawning
-        while scope.parent is not None:
-            if scope.is_function:
-                return True
-            scope = scope.parent
-        return False
-
-    def _is_renamed(self, node: cst.CSTNode) -> bool:
-        """Is ``__qualname__`` set by hand, or are ``wraps`` and ``update_wrapper`` at work?"""
-        if isinstance(node, cst.FunctionDef):
-            if "functools.wraps" in decorator_names(self._tree, node):
-                return True
-        for attribute in self._tree.attributes.get("__qualname__", ()):
-            if self._evaluator.classes.store_of(attribute) is not None:
-                if self._stands_for(attribute.value, node):
-                    return True
-        for call in self._tree.calls_of.get("update_wrapper", ()):
-            if call.args and self._stands_for(call.args[0].value, node):
-                return True
-        return False
-
-    def _stands_for(self, expression: cst.BaseExpression, node: cst.CSTNode) -> bool:
-        return any(
-            isinstance(v, (Function, Lambda, BoundMethod)) and v.node is node
-            for v in self._evaluator.values(expression)
-        )
-
-    def _local_type(self, result: Result, transport: Transport) -> _Stop | None:
-        """A ``namedtuple`` made inside a function, and what it gives."""
-        site: cst.CSTNode = result.site
-        name = result.name
-        while name.endswith("()") and isinstance(site, cst.Call):
-            makers = [v for v in self._evaluator.values(site.func) if isinstance(v, Result)]
-            if not makers or makers[0].site is site:
-                return None
-            name, site = makers[0].name, makers[0].site
-        if name not in _TYPE_MAKERS or not isinstance(site, cst.Call) or transport.dill:
-            return None
-        if name == "type" and len(site.args) != 3:
-            return None
-        scope = self._tree.function_of(site)
-        if not scope.is_function or self._is_bound_globally(site):
-            return None
-        title = self._evaluator.text(site.args[0].value) if site.args else None
-        return _Stop(Obstacle.LOCAL, result, f"class {title}" if title else "a class")
-
-    def _is_bound_globally(self, site: cst.Call) -> bool:
-        assign = self._tree.parent(site)
-        if not isinstance(assign, cst.Assign):
-            return True  # stored somewhere else: who knows under which name
-        scope = self._tree.function_of(site)
-        return not all(
-            isinstance(t.target, cst.Name) and t.target.value not in scope.global_names
-            for t in assign.targets
-        )
-
-    def _is_module(self, name: str) -> bool:
-        """Is it the name of a module that an ``import`` of this file binds?"""
-        if self._modules is None:
-            self._modules = set(picklable.SUBMODULES)
-            for node in self._tree.nodes(cst.Import):
-                for alias in node.names:
-                    parts = dotted_name(alias.name).split(".")
-                    self._modules.update(".".join(parts[:i]) for i in range(1, len(parts) + 1))
-        return name in self._modules
+        what = self._by_name.local(node, transport.spawning)
+        return _Stop(Obstacle.LOCAL, value, what) if what is not None else None
 
     def _view(self, container: Container) -> Refused | None:
         """A view of a dict: ``multiprocessing.managers`` registers a reducer for plain ones."""
@@ -543,7 +437,7 @@ class Crossing:
             return
         for name in self._suspicious(owner, cls, transport, depth):
             for content in self._attributes.held(owner, name, receiver, at):
-                stop = self._content_stop(content.values, transport, at, depth)
+                stop = self._content_stop(content, transport, at, depth)
                 if stop is not None:
                     inner = f"{name}.{stop.attribute}" if stop.attribute else name
                     yield stop._replace(attribute=inner, store=content.node)
@@ -566,7 +460,7 @@ class Crossing:
                 name
                 for name in self._attributes.names(cls)
                 if any(
-                    self._content_stop(content.values, transport, cls, depth) is not None
+                    self._content_stop(content, transport, None, depth) is not None
                     for content in self._attributes.anywhere(anyone, name)
                 )
             ]
@@ -576,14 +470,21 @@ class Crossing:
         return known
 
     def _content_stop(
-        self, values: Values, transport: Transport, at: cst.CSTNode, depth: int
+        self, content: Content, transport: Transport, at: cst.CSTNode | None, depth: int
     ) -> _Stop | None:
-        for value in values:
-            for leaf in self._parts.leaves(value):
-                if isinstance(leaf, (Member, ResultMember)):
-                    continue
-                for stop in self._stops(leaf, transport, None, at, depth + 1):
-                    return stop
+        """What stops something that an attribute may hold; without ``at``: at any time."""
+
+        def counts(addition: cst.CSTNode) -> bool:
+            return self._attributes.is_added_before(content, addition, at)
+
+        for value in content.values:
+            leaves: Iterable[Value] = self._parts.leaves(value)
+            if at is not None and isinstance(value, Container):
+                leaves = self._parts.leaves_then(value, counts)
+            for leaf in leaves:
+                if not isinstance(leaf, (Member, ResultMember)):
+                    for stop in self._stops(leaf, transport, None, at or content.node, depth + 1):
+                        return stop
         return None
 
     def _has_plain_state(self, cls: cst.ClassDef) -> bool:
@@ -591,7 +492,12 @@ class Crossing:
         return all(
             base in picklable.PLAIN_BASES
             or base in picklable.TEST_CASES
-            or api.maker(base) is not None
+            or self._is_process(base)
             or base.endswith((".Process", "Error", "Exception"))
             for base in self._evaluator.classes.external_bases(cls)
         )
+
+    @staticmethod
+    def _is_process(base: str) -> bool:
+        maker = api.maker(base)
+        return maker is not None and maker.makes in (api.Kind.PROCESS, api.Kind.THREAD)

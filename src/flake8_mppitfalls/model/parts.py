@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -201,7 +201,19 @@ class Parts:
         known = self._opened[value] = tuple(found)
         return known
 
-    def _inside(self, value: Container | Partial) -> Iterator[Value]:
+    def leaves_then(
+        self, value: Value, counts: Callable[[cst.CSTNode], bool], depth: int = 0
+    ) -> Iterator[Value]:
+        """As :meth:`leaves`, with those additions to containers alone that ``counts`` accepts."""
+        if isinstance(value, Container) and value.type not in _VIEWS and depth < DEEPEST:
+            for inner in self._inside(value, counts):
+                yield from self.leaves_then(inner, counts, depth + 1)
+        else:
+            yield from self.leaves(value)
+
+    def _inside(
+        self, value: Container | Partial, counts: Callable[[cst.CSTNode], bool] | None = None
+    ) -> Iterator[Value]:
         if isinstance(value, Partial):
             yield from value.targets
             for arg in value.site.args[1:]:
@@ -223,6 +235,9 @@ class Parts:
         for expression, nested in self._evaluator.containers.contributions(value):
             if type(expression) in _PLAIN or expression in taken:
                 continue
+            if counts is not None and not self._tree.is_within(expression, site):
+                if not counts(expression):
+                    continue
             values = self._evaluator.values(expression)
             if nested:
                 values = (

@@ -11,11 +11,13 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.changes import Changes
 from flake8_mppitfalls.model.commandline import CommandLine
+from flake8_mppitfalls.model.concurrency import Concurrency
 from flake8_mppitfalls.model.conditions import WINDOWS, Conditions
 from flake8_mppitfalls.model.counts import Counts
 from flake8_mppitfalls.model.crossing import Crossing
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
+from flake8_mppitfalls.model.locking import Locking
 from flake8_mppitfalls.model.module_state import ModuleState
 from flake8_mppitfalls.model.paths import Paths
 from flake8_mppitfalls.model.prompts import Prompts
@@ -28,6 +30,7 @@ from flake8_mppitfalls.model.starts import Starts
 from flake8_mppitfalls.model.tasks import Tasks
 from flake8_mppitfalls.model.uses import Uses
 from flake8_mppitfalls.model.values import External, Made
+from flake8_mppitfalls.syntax.positions import locate
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -137,6 +140,16 @@ class Program:
         return Counts(self, WINDOWS)
 
     @cached_property
+    def concurrency(self) -> Concurrency:
+        """How many processes run a function at the same time."""
+        return Concurrency(self)
+
+    @cached_property
+    def locking(self) -> Locking:
+        """Which places are reached under a lock."""
+        return Locking(self)
+
+    @cached_property
     def starts(self) -> Starts:
         """Where processes are started."""
         return Starts(self)
@@ -206,7 +219,20 @@ class Program:
 
     def at_line(self, node: cst.CSTNode | None) -> str:
         """`` at line 12``, for a message; nothing where the line is not known."""
-        return ""
+        while node is not None and node not in self._lines:
+            node = self.tree.parent(node)
+        return "" if node is None else f" at line {self._lines[node]}"
+
+    @cached_property
+    def _lines(self) -> dict[cst.CSTNode, int]:
+        """The lines of what messages speak of, found all at once when there is a message."""
+        if self.source_tree is None:
+            return {}
+        nodes: list[cst.CSTNode] = []
+        for kind in (cst.Assign, cst.AnnAssign, cst.Call, cst.For, cst.FunctionDef, cst.ClassDef):
+            nodes += self.tree.nodes(kind)
+        places = locate(self.tree.module, self.source_tree, self.lines, nodes)
+        return {node: line for node, (line, _) in places.items()}
 
     def receiver(self, call: cst.Call, otherwise: str) -> str:
         """The text of what a method is called on, for a message."""
