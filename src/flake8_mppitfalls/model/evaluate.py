@@ -244,10 +244,10 @@ class Evaluator:
         if not isinstance(param.star, str) or not param.star:
             groups = [self.given(given) for given in self.references.arguments_for(function, param)]
         declared = self.annotations.of(binding.annotation) if binding.annotation is not None else ()
+        undecided = not groups or any(UNKNOWN in group for group in groups)
         if param.default is not None:
             groups.append(self.values(param.default))
         found = tuple(v for v in union((), *groups) if v is not UNKNOWN)
-        undecided = not groups or any(UNKNOWN in group for group in groups)
         if declared and declared != (UNKNOWN,):
             if undecided or all(is_none(v) for v in found):
                 return union(found, declared)
