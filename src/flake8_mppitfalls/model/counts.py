@@ -463,7 +463,15 @@ class Counts:
         statement = self._tree.statement_of(definition.node)
         if not isinstance(statement, cst.AugAssign):
             return UNKNOWN
-        before = self._reaching(definition.node, key, scope, at, lambda: UNKNOWN)
+        active = (definition.node, at.frame)
+        if active in self._active:
+            self._cut += 1
+            return UNKNOWN
+        self._active.add(active)
+        try:
+            before = self._reaching(definition.node, key, scope, at, lambda: UNKNOWN)
+        finally:
+            self._active.discard(active)
         name = type(statement.operator).__name__.removesuffix("Assign")
         return amounts.operation(name, before, self.value(statement.value, at))
 

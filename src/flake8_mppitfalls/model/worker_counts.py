@@ -30,15 +30,25 @@ class Constructor(NamedTuple):
     calls: tuple[tuple[cst.Call, int], ...]
     is_complete: bool
 
-    def given(self, program: Program, parameter: str) -> cst.BaseExpression | None:
+    def given(self, program: Program, parameter: str) -> Given | None:
         """The expression for a parameter of the constructor."""
         for call, skip in self.calls:
             found = argument(call, self.maker.parameters, parameter, skip=skip)
-            if found is None:
-                found = _in_double_star(program, call, parameter)
             if found is not None:
-                return found
+                return Given(found, found)
+            for arg in call.args:
+                if arg.star == "**":
+                    value = _in_dict(program, arg.value, parameter)
+                    if value is not None:
+                        return Given(value, arg.value)
         return None
+
+
+class Given(NamedTuple):
+    """An argument: what is evaluated, and where it is given (for ``**options`` the dict)."""
+
+    value: cst.BaseExpression
+    place: cst.BaseExpression
 
 
 def constructors(program: Program) -> Iterator[Constructor]:
@@ -48,6 +58,15 @@ def constructors(program: Program) -> Iterator[Constructor]:
             if isinstance(made.site, cst.Call):
                 yield from _of_call(program, made, made.site)
     yield from _of_bases(program)
+
+
+def source_of(program: Program, node: cst.BaseExpression, longest: int = 40) -> str:
+    """The text of a short expression, for a message; empty for a long one."""
+    try:
+        text = program.tree.module.code_for_node(node).strip()
+    except RecursionError:
+        return ""
+    return text if len(text) <= longest and "\n" not in text else ""
 
 
 def _of_call(program: Program, made: Made, call: cst.Call) -> Iterator[Constructor]:
@@ -85,17 +104,20 @@ def _of_bases(program: Program) -> Iterator[Constructor]:
                 yield Constructor(made, call, maker, ((call, -1),), complete)
 
 
-def _in_double_star(program: Program, call: cst.Call, parameter: str) -> cst.BaseExpression | None:
+def _in_dict(
+    program: Program, mapping: cst.BaseExpression, parameter: str
+) -> cst.BaseExpression | None:
     """For ``Pool(**OPTIONS)`` with a dict of this module: the value under the parameter's name."""
-    for arg in call.args:
-        if arg.star != "**":
-            continue
-        for value in program.values(arg.value):
-            if not isinstance(value, Container):
-                return None
-            if isinstance(value.site, cst.Dict):
-                for pair in value.site.elements:
-                    if isinstance(pair, cst.DictElement):
-                        if program.evaluator.text(pair.key) == parameter:
-                            return pair.value
+    for value in program.values(mapping):
+        if not isinstance(value, Container):
+            return None
+        if isinstance(value.site, cst.Dict):
+            for pair in value.site.elements:
+                if isinstance(pair, cst.DictElement):
+                    if program.evaluator.text(pair.key) == parameter:
+                        return pair.value
+        elif isinstance(value.site, cst.Call):
+            for arg in value.site.args:
+                if arg.keyword is not None and arg.keyword.value == parameter:
+                    return arg.value
     return None

@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.amounts import Amount, Type
 from flake8_mppitfalls.model.signatures import argument
-from flake8_mppitfalls.model.worker_counts import constructors
+from flake8_mppitfalls.model.worker_counts import constructors, source_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ _WHOLE = "make it a whole number (//, int())"
 class _Count(NamedTuple):
     """A count that is given to a constructor or method."""
 
-    node: cst.BaseExpression
+    value: cst.BaseExpression
+    place: cst.BaseExpression
     parameter: str
     called: str
     kind: api.Kind
@@ -71,26 +72,25 @@ class NoWorkers(Rule):
 
     code = "MPP502"
     name = "no-workers"
-    message = "{parameter} is {value}: {trouble}; {remedy}"
+    message = "{count}: {trouble}; {remedy}"
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each count that is shown to be wrong."""
         for count in _counts(program):
-            amounts = program.counts.of(count.node)
+            amounts = program.counts.of(count.value)
             for amount in amounts:
                 wrong = _wrong(amount, count, opt_in=program.settings.wants(self.code))
                 if wrong is None:
                     continue
                 value, trouble, remedy = wrong
                 if "Error" in trouble and program.conditions.expects(
-                    count.node, trouble.partition("Error")[0].rpartition(" ")[2] + "Error"
+                    count.place, trouble.partition("Error")[0].rpartition(" ")[2] + "Error"
                 ):
                     break
-                if program.counts.is_possible(count.node):
+                if program.counts.is_possible(count.place):
                     yield self.finding(
-                        count.node,
-                        parameter=count.parameter,
-                        value=value,
+                        count.place,
+                        count=_text(program, count, value),
                         trouble=trouble,
                         remedy=remedy,
                     )
@@ -102,14 +102,22 @@ def _counts(program: Program) -> Iterator[_Count]:
         maker = constructor.maker
         for parameter in (maker.count, "maxtasksperchild", "max_tasks_per_child"):
             if parameter in maker.parameters:
-                node = constructor.given(program, parameter)
-                if node is not None:
+                given = constructor.given(program, parameter)
+                if given is not None:
                     name = program.source(constructor.call.func, maker.name)
-                    yield _Count(node, parameter, name, constructor.made.kind)
+                    yield _Count(*given, parameter, name, constructor.made.kind)
     for task in program.tasks:
         node = _chunk_size(task)
         if node is not None and task.in_processes and task.receivers:
-            yield _Count(node, "chunksize", task.name, task.receivers[0].kind, task.name)
+            yield _Count(node, node, "chunksize", task.name, task.receivers[0].kind, task.name)
+
+
+def _text(program: Program, count: _Count, value: str) -> str:
+    """``processes=jobs is 0``; what is written as a literal needs no second mention."""
+    text = source_of(program, count.place)
+    if text in (value, "None"):
+        return f"{count.parameter}={text}"
+    return f"{count.parameter}={text} is {value}" if text else f"{count.parameter} is {value}"
 
 
 def _chunk_size(task: Task) -> cst.BaseExpression | None:
@@ -131,7 +139,7 @@ def _wrong(amount: Amount, count: _Count, *, opt_in: bool) -> tuple[str, str, st
         return (_float(amount), _refusal(count, "a float"), _WHOLE)
     least = "make it at least 1"
     if count.parameter != "chunksize":
-        least += " (None stands for the default)"
+        least += ", or None for the default"
     if amount.shown.high < 1:
         exact = amount.exact
         value = str(exact) if exact is not None else "less than 1"

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.amounts import Amount, Type
-from flake8_mppitfalls.model.worker_counts import constructors
+from flake8_mppitfalls.model.worker_counts import constructors, source_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.settings import MAX_WORKERS
 
@@ -54,22 +56,23 @@ class TooManyWorkers(Rule):
 
     code = "MPP501"
     name = "too-many-workers"
-    message = "{constructor} gets {count} workers: {trouble}; {remedy}"
+    message = "{constructor} gets {count} workers{from_}: {trouble}; {remedy}"
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each worker count that is shown to be over the limit."""
         limit = program.settings.max_workers
         for constructor in constructors(program):
-            node = constructor.given(program, constructor.maker.count)
-            if node is None:
+            given = constructor.given(program, constructor.maker.count)
+            if given is None:
                 continue
-            most = _over(program.counts_on_windows.of(node), limit)
+            most = _over(program.counts_on_windows.of(given.value), limit)
             if most is None or not is_on_windows(program, constructor):
                 continue
             yield self.finding(
-                node,
+                given.place,
                 constructor=program.source(constructor.call.func, constructor.maker.name),
                 count=_text(most),
+                from_=_origin(program, given.place),
                 trouble=_trouble(constructor, limit),
                 remedy=f"make it {limit} at most",
             )
@@ -98,9 +101,15 @@ def _text(amount: Amount) -> str:
     return number if amount.shown.is_exact else f"at least {number}"
 
 
+def _origin(program: Program, node: cst.BaseExpression) -> str:
+    """The expression, where it is no literal."""
+    text = source_of(program, node)
+    return "" if not text or isinstance(node, cst.Integer) else f" ({text})"
+
+
 def _trouble(constructor: Constructor, limit: int) -> str:
     if limit != MAX_WORKERS:
         return f"the limit that is set for this project (mpp-max-workers) is {limit}"
     if constructor.made.kind is api.Kind.EXECUTOR:
         return "on Windows it raises ValueError: max_workers must be <= 61"
-    return "on Windows the thread that waits for them dies (need at most 63 handles), and it hangs"
+    return "on Windows the thread that waits for them dies (ValueError: need at most 63 handles)"
