@@ -46,6 +46,13 @@ PLATFORMS: dict[str, World] = {
 WINDOWS = PLATFORMS["win32"]
 
 _UNDECIDED = object()
+
+
+def parameter_key(name: str) -> str:
+    """The key under which a world says what a parameter of the function in question is."""
+    return f"parameter {name}"
+
+
 _NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
 _EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _LEAVING = {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
@@ -433,6 +440,9 @@ class Conditions:
         key = self._key(node)
         if key in world:
             return world[key]
+        if isinstance(node, cst.Name) and parameter_key(node.value) in world:
+            if all(b.kind is Bound.PARAMETER for b in self._evaluator.bindings(node)):
+                return world[parameter_key(node.value)]
         if isinstance(node, (cst.Name, cst.Attribute)):
             values = self._evaluator.values(node)
             if len(values) == 1:

@@ -78,6 +78,33 @@ class Paths:
                     found.update(dict.fromkeys(self._imported()))
         return list(found), afresh
 
+    def after(self, node: cst.CSTNode) -> Iterator[Step]:
+        """The steps that some path from ``node`` comes to, callers followed to the module's end.
+
+        What comes after the return of a function that nothing in this module calls is not known.
+        """
+        work = [(self.owner(node), node)]
+        seen: set[cst.CSTNode] = set()
+        while work and len(seen) < MOST_PLACES:
+            owner, place = work.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            flow = self._evaluator.flow(self._tree.scopes[owner])
+            reached: set[Point] = set()
+            ahead = [n for p in flow.points_of(place) for n in (*p.successors, *p.exceptional)]
+            while ahead:
+                point = ahead.pop()
+                if point not in reached:
+                    reached.add(point)
+                    ahead += [*point.successors, *point.exceptional]
+            for step in self._runs.steps(owner):
+                if not reached.isdisjoint(flow.points_of(step.node)):
+                    if self._together(step.node, node):
+                        yield step
+            if owner is not self._tree.module:
+                work.extend((c.owner, c.step.node) for c in self._runs.callers(owner))
+
     def before_in(
         self,
         owner: cst.CSTNode,

@@ -14,11 +14,12 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.classes import decorator_names
-from flake8_mppitfalls.model.conditions import AT_RUN_TIME, PROGRAM
-from flake8_mppitfalls.model.signatures import argument
+from flake8_mppitfalls.model.conditions import AT_RUN_TIME, PROGRAM, parameter_key
+from flake8_mppitfalls.model.signatures import argument, has_stars, positional_names
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
+    Constant,
     External,
     Function,
     Generator,
@@ -35,7 +36,7 @@ from flake8_mppitfalls.syntax.scopes import ScopeKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from flake8_mppitfalls.model.conditions import Conditions
+    from flake8_mppitfalls.model.conditions import Conditions, World
     from flake8_mppitfalls.model.evaluate import Evaluator
     from flake8_mppitfalls.model.tasks import Tasks
 
@@ -88,6 +89,13 @@ class Step(NamedTuple):
     entered: bool = False
 
 
+class Unit(NamedTuple):
+    """A function as one call runs it: ``call`` is ``None`` where its arguments decide nothing."""
+
+    function: cst.CSTNode
+    call: cst.Call | None = None
+
+
 class Caller(NamedTuple):
     """A step of ``owner`` at which a function runs."""
 
@@ -104,6 +112,8 @@ class Runs:
         self._tasks = tasks
         self._conditions = conditions
         self._steps: dict[cst.CSTNode, tuple[Step, ...]] = {}
+        self._worlds: dict[tuple[cst.Call, cst.CSTNode], World] = {}
+        self._tested: dict[cst.FunctionDef, frozenset[str]] = {}
         self._callers: dict[cst.CSTNode, list[Caller]] | None = None
         self._property_names: frozenset[str] | None = None
 
@@ -130,6 +140,70 @@ class Runs:
                         found.setdefault(called, []).append(Caller(owner, step))
             self._callers = found
         return self._callers.get(function, [])
+
+    # -- what the arguments decide -------------------------------------------------------------
+
+    def units(self, step: Step) -> Iterator[Unit]:
+        """The functions that run at a step, each as this call runs it."""
+        for function in step.functions:
+            call = step.node
+            if isinstance(call, cst.Call) and not step.entered and self._world(call, function):
+                if not all(self._allows(call, function, s) for s in self.steps(function)):
+                    yield Unit(function, call)
+                    continue
+            yield Unit(function)
+
+    def steps_of_unit(self, unit: Unit) -> Iterator[Step]:
+        """The steps of a function that its arguments allow: not those under ``if parallel:``."""
+        call = unit.call
+        for step in self.steps(unit.function):
+            if call is None or self._allows(call, unit.function, step):
+                yield step
+
+    def _allows(self, call: cst.Call, function: cst.CSTNode, step: Step) -> bool:
+        world = self._world(call, function)
+        return not world or self._conditions.runs(step.node, world) is not False
+
+    def _world(self, call: cst.Call, function: cst.CSTNode) -> World:
+        """The constants that a call gives to parameters which the function tests."""
+        key = (call, function)
+        if key not in self._worlds:
+            self._worlds[key] = dict(self._given(call, function))
+        return self._worlds[key]
+
+    def _given(self, call: cst.Call, function: cst.CSTNode) -> Iterator[tuple[str, object]]:
+        if not isinstance(function, cst.FunctionDef) or has_stars(call):
+            return
+        tested = self._tested_parameters(function)
+        if not tested:
+            return
+        is_method = self._evaluator.classes.of_method(function) is not None
+        skip = int(is_method and "staticmethod" not in decorator_names(self._tree, function))
+        names = positional_names(function.params)
+        for param in (*function.params.params, *function.params.kwonly_params):
+            name = param.name.value
+            if name in tested:
+                given = argument(call, names, name, skip=skip) or param.default
+                values = self._evaluator.values(given) if given is not None else ()
+                if len(values) == 1 and isinstance(values[0], Constant):
+                    yield parameter_key(name), values[0].value
+
+    def _tested_parameters(self, function: cst.FunctionDef) -> frozenset[str]:
+        known = self._tested.get(function)
+        if known is None:
+            params = (*function.params.params, *function.params.kwonly_params)
+            names = {param.name.value for param in params}
+            found = {
+                node.value
+                for statement in self._tree.walk(function.body)
+                if isinstance(statement, cst.If)
+                for node in self._tree.walk(statement.test)
+                if isinstance(node, cst.Name) and node.value in names
+            }
+            known = self._tested[function] = frozenset(found)
+        return known
+
+    # -- conditions ----------------------------------------------------------------------------
 
     def happens(self, node: cst.CSTNode) -> bool:
         """False for what only type checkers see."""
@@ -341,52 +415,52 @@ class Effect(Generic[T]):
         self._runs = runs
         self._direct = direct
         self._passes = passes
-        self._of_function: dict[cst.CSTNode, dict[T, None]] = {}
+        self._of_unit: dict[Unit, dict[T, None]] = {}
 
     def at(self, step: Step) -> list[T]:
         """What happens at a step, however deep in the functions that it runs."""
         found = dict.fromkeys(self._direct(step))
-        for function in step.functions:
-            found.update(self._of(function))
+        for unit in self._runs.units(step):
+            found.update(self._of(unit))
         return list(found) if found and self._passes(step.node) else []
 
     def of(self, function: cst.CSTNode) -> list[T]:
         """What happens when a function runs."""
-        return list(self._of(function))
+        return list(self._of(Unit(function)))
 
-    def _of(self, function: cst.CSTNode) -> dict[T, None]:
-        known = self._of_function.get(function)
-        return known if known is not None else self._solve(function)
+    def _of(self, unit: Unit) -> dict[T, None]:
+        known = self._of_unit.get(unit)
+        return known if known is not None else self._solve(unit)
 
-    def _solve(self, root: cst.CSTNode) -> dict[T, None]:
+    def _solve(self, root: Unit) -> dict[T, None]:
         """Find all functions that are reached, then hand the effects back against the calls."""
-        results: dict[cst.CSTNode, dict[T, None]] = {}
-        callers: dict[cst.CSTNode, list[cst.CSTNode]] = {}
+        results: dict[Unit, dict[T, None]] = {}
+        callers: dict[Unit, list[Unit]] = {}
         work = [root]
         while work:
-            function = work.pop()
-            if function in results:
+            unit = work.pop()
+            if unit in results:
                 continue
-            own = results[function] = {}
-            for step in self._runs.steps(function):
+            own = results[unit] = {}
+            for step in self._runs.steps_of_unit(unit):
                 direct = dict.fromkeys(self._direct(step))
                 if not (direct or step.functions) or not self._passes(step.node):
                     continue
                 own.update(direct)
-                for called in step.functions:
-                    solved = self._of_function.get(called)
+                for called in self._runs.units(step):
+                    solved = self._of_unit.get(called)
                     if solved is not None:
                         own.update(solved)
                     else:
-                        callers.setdefault(called, []).append(function)
+                        callers.setdefault(called, []).append(unit)
                         work.append(called)
-        changed = [function for function, own in results.items() if own]
+        changed = [unit for unit, own in results.items() if own]
         while changed:
-            function = changed.pop()
-            for caller in callers.get(function, ()):
+            unit = changed.pop()
+            for caller in callers.get(unit, ()):
                 before = len(results[caller])
-                results[caller].update(results[function])
+                results[caller].update(results[unit])
                 if len(results[caller]) > before:
                     changed.append(caller)
-        self._of_function.update(results)
+        self._of_unit.update(results)
         return results[root]
