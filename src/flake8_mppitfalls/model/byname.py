@@ -57,6 +57,11 @@ class ByName:
         name = getattr(node, "name", None)
         if isinstance(name, cst.Name) and name.value in scope.global_names:
             return spawning  # found where the function has run: in this process and its forks
+        return self.is_nested(node)
+
+    def is_nested(self, node: cst.CSTNode) -> bool:
+        """Does it stand in the body of a function, or in a class there?"""
+        scope = self._tree.scope_of(node)
         return scope.is_function or any(outer.is_function for outer in scope.outer())
 
     def is_renamed(self, node: cst.CSTNode, attribute: str = "__qualname__") -> bool:

@@ -8,19 +8,17 @@ attributes. What the file does not say may cross.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model import api, picklable
+from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.attributes import Attributes, Content
-from flake8_mppitfalls.model.byname import ByName
 from flake8_mppitfalls.model.classes import decorator_names
 from flake8_mppitfalls.model.parts import Part, Parts
-from flake8_mppitfalls.model.picklable import Refused
+from flake8_mppitfalls.model.refusals import Obstacle, Refusals, Stop, Transport
 from flake8_mppitfalls.model.startmethods import SPAWNING
 from flake8_mppitfalls.model.uses import HANDED_ON
 from flake8_mppitfalls.model.values import (
@@ -29,49 +27,21 @@ from flake8_mppitfalls.model.values import (
     Computed,
     Constant,
     Container,
-    Coroutine,
-    External,
-    Function,
-    Generator,
     Instance,
-    Lambda,
     Made,
     Member,
-    Result,
     ResultMember,
 )
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.tasks import Task
     from flake8_mppitfalls.model.values import Value
+    from flake8_mppitfalls.syntax.scopes import Binding
 
 DEEPEST = 4
 """How many objects deep an object's attributes are looked at."""
-
-
-class Obstacle(enum.Enum):
-    """Why a value can't cross."""
-
-    LAMBDA = "a lambda has no name by which it could be found"
-    LOCAL = "what is defined inside a function can't be found by its name"
-    REFUSED = "pickle refuses it"
-    SHARED = "it goes to another process only while that is being started"
-
-
-@dataclass(frozen=True, slots=True)
-class Transport:
-    """The way by which something is pickled.
-
-    Attributes:
-        starting: a process is being started with it: shared primitives and processes go along.
-        dill: ``multiprocess`` sends it, whose ``dill`` takes functions, classes, locks, files.
-        spawning: the other process may be a spawned one, which imports the module anew.
-    """
-
-    starting: bool = False
-    dill: bool = False
-    spawning: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +76,9 @@ class Culprit:
         return self.bound or bool(self.attribute)
 
 
-class _Stop(NamedTuple):
-    """What stops one value."""
-
-    obstacle: Obstacle
-    value: Value
-    what: str
-    thread: bool = False
-    attribute: str = ""
-    store: cst.CSTNode | None = None
-
-
-def _culprit(part: Part, stop: _Stop) -> Culprit:
-    bound = isinstance(part.value, BoundMethod) and stop.obstacle is not Obstacle.LOCAL
+def _culprit(part: Part, stop: Stop) -> Culprit:
+    by_name = stop.obstacle in (Obstacle.LOCAL, Obstacle.REPLACED)
+    bound = isinstance(part.value, BoundMethod) and not by_name
     return Culprit(
         stop.obstacle,
         part.node,
@@ -142,11 +102,10 @@ class Crossing:
         self._attributes = Attributes(program.evaluator, program.references)
         self._known: dict[Task, list[Culprit]] = {}
         self._parts = Parts(program.evaluator)
-        self._by_name = ByName(program.evaluator)
+        self._refusals = Refusals(program)
         self._suspects: dict[tuple[cst.ClassDef, Transport], list[str]] = {}
         self._asking: set[object] = set()
         self._cuts = 0
-        self._managers: bool | None = None
         self._own_pickling: bool | None = None
 
     # -- tasks ---------------------------------------------------------------------------------
@@ -242,7 +201,7 @@ class Crossing:
             return None
         if not self._program.start_methods.spawns(made):
             return None
-        stop = self._local(made, made.cls, Transport(True, made.flavour == "multiprocess"))
+        stop = self._refusals.local(made, made.cls, Transport(True, made.flavour == "multiprocess"))
         return stop.what if stop is not None else None
 
     # -- values --------------------------------------------------------------------------------
@@ -254,12 +213,12 @@ class Crossing:
         node: cst.BaseExpression | None,
         at: cst.CSTNode,
         depth: int = 0,
-    ) -> Iterator[_Stop]:
+    ) -> Iterator[Stop]:
         """What stops a value that is no container."""
         kind = type(value)
         if kind is Constant or kind is Computed:
             return
-        stop = self._stop(value, transport)
+        stop = self._refusals.stop(value, transport)
         if stop is not None:
             yield stop
             return
@@ -268,160 +227,41 @@ class Crossing:
             receiver = node.value if isinstance(node, cst.Attribute) else None
             if isinstance(owner, Class) or "classmethod" in decorator_names(self._tree, value.node):
                 return  # pickled with the class alone
-            stop = self._test_case(owner) if not transport.dill else None
+            stop = self._refusals.test_case(owner) if not transport.dill else None
         else:
             owner, receiver = value, node
         if stop is None:
-            stop = self._stop(owner, transport) if owner is not value else None
+            stop = self._refusals.stop(owner, transport) if owner is not value else None
         if stop is not None:
             yield stop
         elif isinstance(owner, (Instance, Made)) and owner.cls is not None and depth < DEEPEST:
             yield from self._held(owner, transport, receiver, at, depth)
 
-    def _stop(self, value: Value, transport: Transport) -> _Stop | None:
-        """What stops the value itself, whatever its attributes are."""
-        refused: Refused | None = None
-        if isinstance(value, Lambda):
-            if transport.dill or self._by_name.is_renamed(value.node):
-                return None
-            return _Stop(Obstacle.LAMBDA, value, "a lambda")
-        if isinstance(value, (Function, Class)):
-            return self._local(value, value.node, transport)
-        if isinstance(value, BoundMethod):
-            owner = value.receiver
-            if not isinstance(owner, Class) and owner.cls is not None:
-                if self._replaces(owner.cls):
-                    return None
-            return self._local(value, value.node, transport)
-        if isinstance(value, Made):
-            return self._stop_made(value, transport)
-        if isinstance(value, Instance):
-            return self._stop_instance(value, transport)
-        if isinstance(value, Generator):
-            refused = picklable.GENERATOR
-        elif isinstance(value, Coroutine):
-            refused = picklable.COROUTINE
-        elif isinstance(value, Container):
-            refused = self._view(value)
-        elif isinstance(value, External):
-            refused = picklable.external(value.name)
-            if refused is None and self._by_name.is_module(value.name):
-                refused = picklable.MODULE
-        elif isinstance(value, Member):
-            return self._stop_made(value.receiver, transport)
-        elif isinstance(value, (Result, ResultMember)):
-            result = value if isinstance(value, Result) else value.receiver
-            local = self._by_name.local_type(result) if not transport.dill else None
-            if local is not None:
-                return _Stop(Obstacle.LOCAL, value, local)
-            if result.name == "<value>.get_lock" and not transport.starting:
-                return _Stop(Obstacle.SHARED, value, "the lock of a Value")
-            refused = picklable.result(result.name)
-            if refused is picklable.VIEW and self._has_managers():
-                refused = None
-        if refused is None or (transport.dill and not refused.dill):
-            return None
-        return _Stop(Obstacle.REFUSED, value, refused.what, refused.thread)
-
-    def _stop_made(self, made: Made, transport: Transport) -> _Stop | None:
-        if made.cls is not None:
-            if self._replaces(made.cls):
-                return None
-            local = self._local(made, made.cls, transport)
-            if local is not None:
-                return local
-            if self._reduces(made.cls):
-                return None
-        if made.kind in api.SHARED_BY_INHERITANCE:
-            if transport.starting:
-                return None
-            return _Stop(Obstacle.SHARED, made, f"a {made.name}")
-        refused = picklable.MADE.get(made.kind)
-        if made.kind is api.Kind.PROCESS and not transport.starting:
-            refused = picklable.PROCESS
-        if refused is None or (transport.dill and not refused.dill):
-            return None
-        return _Stop(Obstacle.REFUSED, made, refused.what)
-
-    def _stop_instance(self, value: Instance, transport: Transport) -> _Stop | None:
-        if self._replaces(value.cls):
-            return None
-        local = self._local(value, value.cls, transport)
-        if local is not None:
-            return local
-        if self._reduces(value.cls):
-            return None
-        for base in self._evaluator.classes.external_bases(value.cls):
-            refused = picklable.result(base)
-            if refused is not None and not (transport.dill and not refused.dill):
-                return _Stop(Obstacle.REFUSED, value, refused.what, refused.thread)
-        return None
-
-    def _test_case(self, value: Value) -> _Stop | None:
-        """While its tests run, a test case holds the result object, and with it the stream."""
-        if isinstance(value, Instance):
-            bases = self._evaluator.classes.external_bases(value.cls)
-            if picklable.TEST_CASES & set(bases) and not self._reduces(value.cls):
-                return _Stop(Obstacle.REFUSED, value, picklable.TEST_CASE.what)
-        return None
-
     # -- names ---------------------------------------------------------------------------------
 
-    def _local(self, value: Value, node: cst.CSTNode, transport: Transport) -> _Stop | None:
-        """Something defined inside a function: the other side can't find it by its name."""
-        if transport.dill:
-            return None
-        what = self._by_name.local(node, transport.spawning)
-        return _Stop(Obstacle.LOCAL, value, what) if what is not None else None
+    def originals(self, task: Task) -> Iterator[tuple[cst.BaseExpression, str]]:
+        """Where a decorator hands over the function that it decorates, and that one's name."""
+        transport = self.transport(task)
+        if transport is None or transport.dill:
+            return
+        for node in dict.fromkeys(part.node for part in self._parts.of(task)):
+            if not isinstance(node, cst.Name):
+                continue
+            for binding in self._tree.lookup(node):
+                if binding.kind is Bound.PARAMETER and not self._is_named_anew(binding):
+                    for decorated in self._refusals.decorators.decorated_by(binding.scope.node):
+                        yield node, decorated.name.value
+                        break
 
-    def _view(self, container: Container) -> Refused | None:
-        """A view of a dict: ``multiprocessing.managers`` registers a reducer for plain ones."""
-        if container.type not in ("keys", "values", "items"):
-            return None
-        call = container.site
-        if isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
-            for value in self._evaluator.values(call.func.value):
-                if isinstance(value, Container) and isinstance(value.site, cst.Call):
-                    if self._tree.qualified(value.site.func) == "collections.OrderedDict":
-                        return picklable.ORDERED_VIEW
-        return None if self._has_managers() else picklable.VIEW
-
-    def _has_managers(self) -> bool:
-        """Is ``multiprocessing.managers`` imported, by this file or by ``Manager()``?"""
-        if self._managers is None:
-            made = self._program.made
-            self._managers = (
-                bool(made.get(api.Kind.MANAGER) or made.get(api.Kind.MEMORY_MANAGER))
-                or any(
-                    binding.qualified.startswith("multiprocessing.managers")
-                    for bindings in self._tree.module_scope.bindings.values()
-                    for binding in bindings
-                )
-                or bool(self._tree.attributes.get("managers"))
-            )
-        return self._managers
-
-    # -- objects -------------------------------------------------------------------------------
-
-    def _replaces(self, cls: cst.ClassDef) -> bool:
-        """Does the class say what is pickled in the place of an instance?"""
+    def _is_named_anew(self, binding: Binding) -> bool:
+        """Is ``func.__qualname__`` set, under which the function may be kept elsewhere?"""
         return any(
-            not {"__reduce__", "__reduce_ex__"}.isdisjoint(self._tree.scopes[c].bindings)
-            for c in self._evaluator.classes.mro(cls)
+            isinstance(target.value, cst.Name) and binding in self._tree.lookup(target.value)
+            for target in self._tree.attributes.get("__qualname__", ())
+            if self._evaluator.classes.store_of(target) is not None
         )
 
-    def _reduces(self, cls: cst.ClassDef) -> bool:
-        """Does the class, or somebody for it, say what of an instance is pickled?"""
-        classes = self._evaluator.classes
-        for c in classes.mro(cls):
-            if not picklable.REDUCERS.isdisjoint(self._tree.scopes[c].bindings):
-                return True
-            for name in ("pickle", "register"):
-                for call in self._tree.calls_of.get(name, ()):
-                    first = call.args[0].value if call.args else None
-                    if isinstance(first, cst.Name) and first.value == c.name.value:
-                        return True
-        return False
+    # -- objects -------------------------------------------------------------------------------
 
     def _held(
         self,
@@ -430,10 +270,10 @@ class Crossing:
         receiver: cst.BaseExpression | None,
         at: cst.CSTNode,
         depth: int,
-    ) -> Iterator[_Stop]:
+    ) -> Iterator[Stop]:
         """What the attributes of an object of this module's class hold that can't cross."""
         cls = owner.cls
-        if cls is None or self._reduces(cls) or not self._has_plain_state(cls):
+        if cls is None or self._refusals.reduces(cls) or not self._refusals.has_plain_state(cls):
             return
         for name in self._suspicious(owner, cls, transport, depth):
             for content in self._attributes.held(owner, name, receiver, at):
@@ -471,7 +311,7 @@ class Crossing:
 
     def _content_stop(
         self, content: Content, transport: Transport, at: cst.CSTNode | None, depth: int
-    ) -> _Stop | None:
+    ) -> Stop | None:
         """What stops something that an attribute may hold; without ``at``: at any time."""
 
         def counts(addition: cst.CSTNode) -> bool:
@@ -486,18 +326,3 @@ class Crossing:
                     for stop in self._stops(leaf, transport, None, at or content.node, depth + 1):
                         return stop
         return None
-
-    def _has_plain_state(self, cls: cst.ClassDef) -> bool:
-        """False if a base from elsewhere may have its own way of being pickled."""
-        return all(
-            base in picklable.PLAIN_BASES
-            or base in picklable.TEST_CASES
-            or self._is_process(base)
-            or base.endswith((".Process", "Error", "Exception"))
-            for base in self._evaluator.classes.external_bases(cls)
-        )
-
-    @staticmethod
-    def _is_process(base: str) -> bool:
-        maker = api.maker(base)
-        return maker is not None and maker.makes in (api.Kind.PROCESS, api.Kind.THREAD)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.crossing import Transport
+from flake8_mppitfalls.model.refusals import Transport
 from flake8_mppitfalls.model.values import BoundMethod, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.pickling.telling import fails
