@@ -121,6 +121,10 @@ class Crossing:
             self._known[task] = known
         return known
 
+    def parts(self, task: Task) -> list[Part]:
+        """Everything that a worker API call hands over, with containers and partials opened."""
+        return self._parts.of(task)
+
     def _is_never_started(self, task: Task) -> bool:
         """True for a ``Process`` that this file makes and clearly never starts."""
         if task.gives is not api.Kind.PROCESS:
