@@ -203,10 +203,19 @@ class Paths:
         child = node
         for parent in self._tree.ancestors(node):
             if isinstance(parent, cst.If) and child is not parent.test:
-                yield parent.test, child is parent.body
+                yield from _parts(parent.test, child is parent.body)
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return
             child = parent
+
+
+def _parts(test: cst.BaseExpression, holds: bool) -> Iterator[tuple[cst.BaseExpression, bool]]:
+    """The operands of an ``and`` that holds, of an ``or`` that does not; else the test itself."""
+    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.And) is holds:
+        yield from _parts(test.left, holds)
+        yield from _parts(test.right, holds)
+    else:
+        yield test, holds
 
 
 def _exclude(

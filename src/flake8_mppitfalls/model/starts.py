@@ -34,12 +34,23 @@ _STARTED_WHEN_ENTERED = (api.Kind.MANAGER, api.Kind.MEMORY_MANAGER)
 class Start:
     """One process, pool, manager or executor that gets to work.
 
-    ``site`` is where it is made (its identity), ``methods`` by which start methods it may start.
+    ``site`` is where it is made (its identity), ``methods`` by which start methods it may start,
+    ``is_default`` whether it is made by the default context.
     """
 
     kind: api.Kind
     site: cst.CSTNode
     methods: frozenset[str]
+    is_default: bool = False
+
+    @property
+    def fixes_context(self) -> bool:
+        """True if the default context is fixed then, by whichever context it is started.
+
+        What ``spawn`` and ``forkserver`` tell a child has the default start method in it
+        (``spawn.get_preparation_data``).
+        """
+        return self.is_default or self.methods <= SPAWNING
 
     @property
     def spawns(self) -> bool:
@@ -121,11 +132,10 @@ class Starts:
         call = step.node
         if step.entered or not isinstance(call, cst.Call):
             return
-        for value in step.values:
-            if isinstance(value, Member) and self._starts_receiver(value):
-                if value.receiver.kind is api.Kind.PROCESS and value.receiver.method == DEFAULT:
-                    yield call
-        yield from self.fixing_call(call)
+        if any(start.fixes_context for start in self.direct(step)):
+            yield call
+        else:
+            yield from self.fixing_call(call)
 
     def fixing_call(self, call: cst.Call) -> Iterator[cst.Call]:
         """The call, if what it makes or asks for is the default context's."""
@@ -162,7 +172,8 @@ class Starts:
         return (start for start in self.direct(step) if start.spawns)
 
     def _start(self, made: Made) -> Start:
-        return Start(made.kind, made.site, self._methods.of(made))
+        methods = self._methods.of(made)
+        return Start(made.kind, made.site, methods, made.method == DEFAULT)
 
     def _starts_receiver(self, member: Member) -> bool:
         made = member.receiver
