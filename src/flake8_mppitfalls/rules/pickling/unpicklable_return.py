@@ -1,0 +1,139 @@
+"""MPP208."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.classes import decorator_names
+from flake8_mppitfalls.model.values import Class
+from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.rules.pickling.telling import called
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.crossing import Culprit
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.refusals import Transport
+    from flake8_mppitfalls.model.tasks import Task
+
+_LEAVING_RESULTS = frozenset(
+    {"staticmethod", "classmethod", "functools.lru_cache", "functools.cache"}
+)
+
+
+class UnpicklableReturn(Rule):
+    """What a task returns can't be pickled.
+
+    What it does:
+        Finds, for the function that is handed to a pool or process executor, a ``return`` of a
+        lambda, nested function, open file, lock, generator, ``defaultdict`` with a lambda and the
+        like, also in a literal tuple, list or dict, or through a name; and a generator or
+        ``async`` function handed over itself, whose result is a generator or coroutine.
+
+    Why it is bad:
+        The result comes back pickled. The work is done, and then::
+
+            multiprocessing.pool.MaybeEncodingError: Error sending result: '<function ...>'.
+            Reason: 'AttributeError("Can't pickle local object 'fit.<locals>.predict'")'
+
+        from a ``Pool``; from an executor the error of pickle itself::
+
+            TypeError: cannot pickle 'generator' object
+
+        Where nobody asks for the result, nobody hears of it.
+
+    Example:
+        ::
+
+            def read(path):
+                return open(path)
+
+            with multiprocessing.Pool() as pool:
+                files = pool.map(read, paths)
+
+    Use instead:
+        ::
+
+            def read(path):
+                with open(path) as file:
+                    return file.read()
+
+            with multiprocessing.Pool() as pool:
+                texts = pool.map(read, paths)
+
+        For a generator: ``return list(...)``.
+
+    Known limits:
+        Only the function that is handed over is looked at, not what it calls; decorated functions
+        are left alone. A generator as the target of a ``Process`` is MPP706.
+
+    References:
+        Python documentation, "What can be pickled and unpickled?"; CPython's
+        ``Lib/multiprocessing/pool.py``, ``MaybeEncodingError``.
+    """
+
+    code = "MPP208"
+    name = "unpicklable-return"
+    message = "{what} can't be pickled: {consequence}; {instead}"
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Yield the returns, and the callables, whose results can't come back."""
+        for task in program.tasks:
+            transport = program.crossing.transport(task)
+            if transport is None or transport.starting or task.callable is None:
+                continue
+            if any(c.part.is_callable for c in program.crossing.culprits(task)):
+                continue  # it will never run
+            values = program.values(task.callable)
+            made = {v for v in values if isinstance(v, Class)}
+            for function in program.sides.functions(v for v in values if v not in made):
+                if isinstance(function, cst.FunctionDef):
+                    yield from self._of_function(program, task, transport, function)
+
+    def _of_function(
+        self, program: Program, task: Task, transport: Transport, function: cst.FunctionDef
+    ) -> Iterator[Finding]:
+        if not _LEAVING_RESULTS.issuperset(decorator_names(program.tree, function)):
+            return
+        scope = program.tree.scopes[function]
+        name = function.name.value
+        if scope.is_generator or function.asynchronous is not None:
+            assert task.callable is not None
+            kind = "generator" if scope.is_generator else "coroutine"
+            yield self.finding(
+                task.callable,
+                what=f"{name}() returns a {kind}, which",
+                consequence=_fails(program, task),
+                instead="return a list" if kind == "generator" else "await it in the worker",
+            )
+            return
+        for statement in scope.returns:
+            culprit = self._culprit(program, transport, statement)
+            if culprit is not None:
+                yield self.finding(
+                    statement,
+                    what=f"what {name}() returns here, {culprit.what},",
+                    consequence=_fails(program, task),
+                    instead="return plain data",
+                )
+
+    def _culprit(
+        self, program: Program, transport: Transport, statement: cst.Return
+    ) -> Culprit | None:
+        if statement.value is None:
+            return None
+        for culprit in program.crossing.of_expression(statement.value, transport, statement):
+            if not culprit.in_object:
+                return culprit
+        return None
+
+
+def _fails(program: Program, task: Task) -> str:
+    """What comes of a task whose result can't be sent back."""
+    method = called(program, task)
+    if any(made.kind is api.Kind.EXECUTOR for made in task.receivers):
+        return f"the work is done, and {method} ends in a TypeError"
+    return f"the work is done, and {method} ends in a MaybeEncodingError"
