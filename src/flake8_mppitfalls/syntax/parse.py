@@ -59,10 +59,12 @@ def _parse_on_large_stack(source: str) -> cst.Module:
         except BaseException as error:
             outcome.append(error)
 
+    thread = threading.Thread(target=work, name="flake8-mppitfalls-parse", daemon=True)
     before = threading.stack_size(_STACK)
     try:
-        thread = threading.Thread(target=work, name="flake8-mppitfalls-parse", daemon=True)
         thread.start()
+    except RuntimeError as error:
+        raise Unparsable(f"no room for LibCST's stack: {error}") from error
     finally:
         threading.stack_size(before)
     thread.join()
