@@ -34,6 +34,8 @@ _ITERATED = {
     "re.compile().finditer": "re.Match",
 }
 """What iterating over the result of a function gives."""
+_COLUMNS = frozenset({"zip", "enumerate", "itertools.product"})
+"""Calls whose iterator gives tuples: one element of each of several iterables."""
 _GROWING = {"append", "add", "appendleft", "insert", "extend", "extendleft", "setdefault", "update"}
 
 
@@ -84,6 +86,8 @@ class Containers:
 
     def _elements(self, value: Value) -> Values:
         if isinstance(value, Container):
+            if self._is_columns(value):
+                return (Container(value.site, "row"),)
             key = ("elements", value)
             known = self._known.get(key)
             if known is not None:
@@ -111,6 +115,8 @@ class Containers:
             return self._view_elements(container.type, site)
         if container.type == "item" and isinstance(site, cst.Call):
             return union(self._view_elements("keys", site), self._view_elements("values", site))
+        if container.type == "row" and isinstance(site, cst.Call):
+            return union((), *(self._column(site, i) for i in range(self.columns(site))))
         for expression, nested in self.contributions(container):
             values = self._evaluator.values(expression)
             if not nested:
@@ -219,26 +225,31 @@ class Containers:
                 assert isinstance(value.site, cst.Call)
                 views = ("keys", "values") if index == STARRED else (("keys", "values")[index % 2],)
                 groups += [self._view_elements(view, value.site) for view in views]
-            elif isinstance(value, Container) and self._is_columns(value):
-                groups.append(self._column(value, index))
+            elif isinstance(value, Container) and value.type == "row" and index != STARRED:
+                assert isinstance(value.site, cst.Call)
+                groups.append(self._column(value.site, index))
             else:
                 groups.append(self._elements(value))
         return union((), *groups)
 
     def _is_columns(self, value: Container) -> bool:
-        return isinstance(value.site, cst.Call) and self._evaluator.tree.qualified(
-            value.site.func
-        ) in {
-            "zip",
-            "enumerate",
-        }
+        return (
+            value.type == "iterator"
+            and isinstance(value.site, cst.Call)
+            and self._evaluator.tree.qualified(value.site.func) in _COLUMNS
+        )
 
-    def _column(self, value: Container, index: int) -> Values:
-        assert isinstance(value.site, cst.Call)
-        args = [arg.value for arg in value.site.args if not arg.star and arg.keyword is None]
-        if self._evaluator.tree.qualified(value.site.func) == "enumerate":
+    def columns(self, call: cst.Call) -> int:
+        """How many elements the tuples have that ``zip`` and the like give, as far as shown."""
+        if self._evaluator.tree.qualified(call.func) == "enumerate":
+            return 2
+        return sum(1 for arg in call.args if not arg.star and arg.keyword is None)
+
+    def _column(self, call: cst.Call, index: int) -> Values:
+        args = [arg.value for arg in call.args if not arg.star and arg.keyword is None]
+        if self._evaluator.tree.qualified(call.func) == "enumerate":
             if index == 0:
-                return (Computed(value.site),)
+                return (Computed(call),)
             index -= 1
         if 0 <= index < len(args):
             return self.iterated(self._evaluator.values(args[index]))

@@ -221,7 +221,7 @@ class Parts:
             return
         site = value.site
         taken: set[cst.BaseExpression] = set()
-        if value.type in ("annotation", "item"):
+        if value.type in ("annotation", "item", "row"):
             yield from self._evaluator.containers.elements((value,))
             return
         if isinstance(site, cst.Call):

@@ -142,7 +142,7 @@ class Container:
 
     ``type`` is ``list``, ``tuple``, ``set``, ``dict``, ``iterator`` or ``annotation``; for what
     ``d.keys()``, ``d.values()`` and ``d.items()`` give ``keys``, ``values`` and ``items``, and
-    ``item`` for the pairs of the last.
+    ``item`` for the pairs of the last; ``row`` for the tuples that ``zip`` and the like give.
     """
 
     site: cst.CSTNode
