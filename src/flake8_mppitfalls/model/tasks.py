@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.signatures import argument
-from flake8_mppitfalls.model.values import Class, External, Made, Member, Result
+from flake8_mppitfalls.model.values import Class, External, Made, Member, Partial, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -242,6 +242,19 @@ class Tasks:
             return self._task(call, maker.name, maker.shape, maker.parameters, made, maker.makes)
         if isinstance(value, Class):
             return self._of_subclass(call, value)
+        if isinstance(value, Partial):
+            return self._of_partial(call, value)
+        return None
+
+    def _of_partial(self, call: cst.Call, value: Partial) -> Task | None:
+        """A ``partial`` over a class: what its call itself hands over."""
+        filled = sum(1 for arg in value.site.args[1:] if arg.keyword is None)
+        for target in value.targets:
+            maker = api.maker(target.name) if isinstance(target, External) else None
+            if maker is not None and maker.shape is not None and maker.makes is not None:
+                made = self._made_by(call)
+                parameters = maker.parameters[filled:]
+                return self._task(call, maker.name, maker.shape, parameters, made, maker.makes)
         return None
 
     def _of_subclass(self, call: cst.Call, value: Class) -> Task | None:
