@@ -122,19 +122,29 @@ class ModuleState:
                 if not self._sees_own_value(load):
                     yield load
 
-    def first_worker_reads(self, name: str) -> list[cst.Name]:
-        """The first read of a name of the module in each worker function."""
+    def first_worker_reads(self, name: str, attribute: str = "") -> list[cst.Name]:
+        """The first read of a name of the module (or of its attribute) in each worker function."""
         found: dict[cst.CSTNode, cst.Name] = {}
         sides = self._program.sides
         for load in self.reads(name):
             workers = [f for f in sides.functions_around(load) if f in sides.workers]
-            if workers:
+            if workers and self._reads_attribute(load, attribute):
                 found.setdefault(workers[-1], load)
         return list(found.values())
 
-    def is_used_in_parent(self, name: str) -> bool:
+    def is_used_in_parent(self, name: str, attribute: str = "") -> bool:
         """Does code that only the parent runs read the name, apart from the import?"""
-        return any(self.side_of(load) & Side.PARENT for load in self.reads(name))
+        return any(
+            self.side_of(load) & Side.PARENT
+            for load in self.reads(name)
+            if self._reads_attribute(load, attribute)
+        )
+
+    def _reads_attribute(self, load: cst.Name, attribute: str) -> bool:
+        parent = self._tree.parent(load)
+        return not attribute or (
+            isinstance(parent, cst.Attribute) and parent.attr.value == attribute
+        )
 
     # -- order ---------------------------------------------------------------------------------
 

@@ -91,6 +91,14 @@ class Sides:
             known = self._reached[function] = self.reach((function,))
         return known
 
+    def processes(self, entry: Entry) -> tuple[Made, ...]:
+        """The pools, executors or processes whose workers run an entry."""
+        if entry.task is not None:
+            return entry.task.receivers
+        cls = self._evaluator.classes.of_method(entry.function)
+        own = self._evaluator.instance(cls, None) if cls is not None else None
+        return (own,) if isinstance(own, Made) else ()
+
     @property
     def workers(self) -> frozenset[cst.CSTNode]:
         """All functions that run in a worker: the entries and what they call."""
