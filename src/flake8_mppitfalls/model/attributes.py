@@ -75,7 +75,7 @@ class Attributes:
         known = self._names.get(cls)
         if known is None:
             own = self._stores()
-            found: dict[str, None] = dict.fromkeys(self._fields(cls))
+            found: dict[str, None] = dict.fromkeys(self.fields(cls))
             for method in self._evaluator.classes.methods(cls):
                 found.update(dict.fromkeys(own.get(method, ())))
             found.update(dict.fromkeys(self._outside.get(cls, ())))
@@ -408,7 +408,7 @@ class Attributes:
         """True where a decorator makes ``__init__`` from the annotated names of the class."""
         return any(name in picklable.DATACLASSES for name in decorator_names(self._tree, cls))
 
-    def _fields(self, cls: cst.ClassDef) -> list[str]:
+    def fields(self, cls: cst.ClassDef) -> list[str]:
         """The fields of a dataclass in the order of its ``__init__``'s parameters."""
         if not self.is_dataclass(cls):
             return []
@@ -427,7 +427,7 @@ class Attributes:
         cls = owner.cls
         if cls is None:
             return
-        fields = self._fields(cls)
+        fields = self.fields(cls)
         if name not in fields:
             return
         binding = next(

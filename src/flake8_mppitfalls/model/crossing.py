@@ -99,7 +99,7 @@ class Crossing:
         self._program = program
         self._evaluator = program.evaluator
         self._tree = program.tree
-        self._attributes = Attributes(program.evaluator, program.references)
+        self.attributes = Attributes(program.evaluator, program.references)
         self._known: dict[Task, list[Culprit]] = {}
         self._parts = Parts(program.evaluator)
         self._refusals = Refusals(program)
@@ -124,6 +124,10 @@ class Crossing:
     def parts(self, task: Task) -> list[Part]:
         """Everything that a worker API call hands over, with containers and partials opened."""
         return self._parts.of(task)
+
+    def opened(self, node: cst.BaseExpression) -> list[Value]:
+        """The values that an expression brings, with containers and partials opened."""
+        return [part.value for part in self._parts.of_expression(node)]
 
     def _is_never_started(self, task: Task) -> bool:
         """True for a ``Process`` that this file makes and clearly never starts."""
@@ -280,7 +284,7 @@ class Crossing:
         if cls is None or self._refusals.reduces(cls) or not self._refusals.has_plain_state(cls):
             return
         for name in self._suspicious(owner, cls, transport, depth):
-            for content in self._attributes.held(owner, name, receiver, at):
+            for content in self.attributes.held(owner, name, receiver, at):
                 stop = self._content_stop(content, transport, at, depth)
                 if stop is not None:
                     inner = f"{name}.{stop.attribute}" if stop.attribute else name
@@ -302,10 +306,10 @@ class Crossing:
             anyone = Instance(cls, None)
             known = [
                 name
-                for name in self._attributes.names(cls)
+                for name in self.attributes.names(cls)
                 if any(
                     self._content_stop(content, transport, None, depth) is not None
-                    for content in self._attributes.anywhere(anyone, name)
+                    for content in self.attributes.anywhere(anyone, name)
                 )
             ]
             self._asking.discard(key)
@@ -319,7 +323,7 @@ class Crossing:
         """What stops something that an attribute may hold; without ``at``: at any time."""
 
         def counts(addition: cst.CSTNode) -> bool:
-            return self._attributes.is_added_before(content, addition, at)
+            return self.attributes.is_added_before(content, addition, at)
 
         for value in content.values:
             leaves: Iterable[Value] = self._parts.leaves(value)

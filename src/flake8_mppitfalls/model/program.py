@@ -15,12 +15,14 @@ from flake8_mppitfalls.model.concurrency import Concurrency
 from flake8_mppitfalls.model.conditions import WINDOWS, Conditions
 from flake8_mppitfalls.model.counts import Counts
 from flake8_mppitfalls.model.crossing import Crossing
+from flake8_mppitfalls.model.escapes import Escapes
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.locking import Locking
 from flake8_mppitfalls.model.module_state import ModuleState
 from flake8_mppitfalls.model.paths import Paths
 from flake8_mppitfalls.model.prompts import Prompts
+from flake8_mppitfalls.model.rebuilding import Rebuilding
 from flake8_mppitfalls.model.references import References
 from flake8_mppitfalls.model.results import Results
 from flake8_mppitfalls.model.runs import Runs
@@ -158,6 +160,16 @@ class Program:
     def uses(self) -> Uses:
         """What becomes of a value."""
         return Uses(self.evaluator, self.references)
+
+    @cached_property
+    def escapes(self) -> Escapes:
+        """Which exceptions leave a function."""
+        return Escapes(self.evaluator, self.sides)
+
+    @cached_property
+    def rebuilding(self) -> Rebuilding:
+        """Which exceptions can be made again from what pickle keeps of them."""
+        return Rebuilding(self.evaluator, self.crossing.attributes)
 
     @cached_property
     def crossing(self) -> Crossing:
