@@ -29,7 +29,6 @@ _HARMLESS_MULTIPROCESSING = frozenset(
         "TimeoutError",
         "cpu_count",
         "current_process",
-        "dummy",  # threads behind the same names
         "get_logger",
         "log_to_stderr",
         "parent_process",
@@ -78,7 +77,9 @@ def uses_processes(text: str, tree: ast.AST) -> bool:
 
 
 #: Modules that have a process side and a harmless one: what is done with them decides.
-_PACKAGES = frozenset({"concurrent", _FUTURES, "torch", *_MULTIPROCESSING})
+_PACKAGES = frozenset(
+    {"concurrent", _FUTURES, "torch", *_MULTIPROCESSING, *(f"{m}.dummy" for m in _MULTIPROCESSING)}
+)
 
 
 def _imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
@@ -116,7 +117,11 @@ def _is_process_side(path: str) -> bool:
         if path == module:
             return True
         if path.startswith(f"{module}."):
-            return _HARMLESS_MULTIPROCESSING.isdisjoint(path[len(module) + 1 :].split("."))
+            names = path[len(module) + 1 :].split(".")
+            if names[0] == "dummy":
+                # Threads behind the same names; of these, only pools have traps.
+                return names[1:2] in ([], ["Pool"], ["*"])
+            return _HARMLESS_MULTIPROCESSING.isdisjoint(names)
     if path.startswith(f"{_FUTURES}."):
         return path.split(".")[2] not in _HARMLESS_FUTURES
     return path == _FUTURES

@@ -12,48 +12,41 @@ if TYPE_CHECKING:
 
 
 class AnalysisIncomplete(Rule):
-    """Says that a file that uses processes could not be analysed.
+    """A file that uses processes could not be analysed.
 
-    What it does
-    ------------
-    Reports, at the top of the file, why no other rule of this plugin has looked at it: LibCST
-    cannot parse something that the interpreter can, the code is nested too deeply, or the file is
-    larger than the plugin takes on.
+    What it does:
+        Says, at the top of the file, why no other rule of this plugin has looked at it: LibCST
+        cannot parse something that the interpreter can, the code is nested too deeply, or the file
+        is larger than the plugin takes on.
 
-    Why it is bad
-    -------------
-    Nothing is wrong with the program. But silence would look like "no traps here", and nobody has
-    looked.
+    Why it is bad:
+        Nothing is wrong with the program. But silence would look like "no traps here", and nobody
+        has looked.
 
-    Example
-    -------
-    LibCST knows nearly all of Python's syntax. One thing it does not take is a name in
-    parentheses with an annotation::
+    Example:
+        LibCST knows nearly all of Python's syntax. A name in parentheses with an annotation is
+        one of the few things that it does not take::
 
-        import multiprocessing
+            import multiprocessing
 
-        (workers): int = 2
+            (workers): int = 2
 
-    Use instead
-    -----------
-    Write it as nearly everybody does, or split the expression or the file::
+    Use instead:
+        Write it as nearly everybody does, or split the expression or the file::
 
-        import multiprocessing
+            import multiprocessing
 
-        workers: int = 2
+            workers: int = 2
 
-    Where the code is generated or can't be changed, leave the report out for this file with
-    flake8's ``per-file-ignores``.
+        Where the code is generated or can't be changed, switch the report off for this file with
+        flake8's ``per-file-ignores``.
 
-    Known limits
-    ------------
-    Files that use no processes are never reported, whatever is in them, nor are files that flake8
-    itself can't read or parse (E902, E999).
+    Known limits:
+        Files that use no processes are never reported, whatever is in them, nor are files that
+        flake8 itself can't read or parse (E902, E999).
 
-    References
-    ----------
-    - LibCST: https://libcst.readthedocs.io/
-    - flake8, ``per-file-ignores``: https://flake8.pycqa.org/en/latest/user/options.html
+    References:
+        flake8 documentation, ``--per-file-ignores``; LibCST documentation, "Parsing".
     """
 
     code = "MPP001"
