@@ -16,7 +16,7 @@ from flake8_mppitfalls.model.runs import Effect
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.runs import Step
@@ -164,15 +164,24 @@ class ModuleState:
         elif any(start.kind is api.Kind.PROCESS for start in self._program.starts.direct(step)):
             yield step.node
 
-    def follows_work(self, node: cst.CSTNode) -> bool:
-        """True if workers may have begun their work when the parent comes to ``node``."""
+    def follows_work(self, node: cst.CSTNode, made: Collection[cst.CSTNode] = ()) -> bool:
+        """True if workers may have begun their work when the parent comes to ``node``.
+
+        With ``made``, the places where an object is made: only since then.
+        """
+        if made:
+            return self._follows(node, made)
         if node not in self._followed:
-            self._followed[node] = self._follows(node)
+            self._followed[node] = self._follows(node, made)
         return self._followed[node]
 
-    def _follows(self, node: cst.CSTNode) -> bool:
+    def _follows(self, node: cst.CSTNode, made: Collection[cst.CSTNode]) -> bool:
         paths = self._program.paths
-        if any(self.work.at(step) for step in paths.before(node)):
+        if any(
+            self.work.at(step)
+            for step in paths.before(node, lambda step: step.node in made)
+            if step.node not in made
+        ):
             return True
         return self._is_open(paths.owner(node), set())
 

@@ -1,0 +1,210 @@
+"""MPP306."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model.values import BoundMethod, Instance, Made
+from flake8_mppitfalls.rules.base import Finding, Rule
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.sides import Entry
+
+_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__"})
+_STATE = frozenset({"__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__del__"})
+
+
+class AttributeSetInChild(Rule):
+    """A child process sets an attribute of its object, and the parent reads its own.
+
+    What it does:
+        Finds ``self.x = …``, ``self.x += …`` or ``self.x.append(…)`` in ``run()`` of a ``Process``
+        subclass, in a method that is the ``target`` of a ``Process``, or in a method that these
+        call, where the parent reads that attribute after the start.
+
+    Why it is bad:
+        The child works on a copy of the object: of the whole memory under ``fork``, a pickled one
+        under ``spawn`` and ``forkserver``. What it sets there, the parent's object never gets.
+        There is no error: the result stays what ``__init__`` made it.
+
+    Example:
+        ::
+
+            class Counter(multiprocessing.Process):
+                def __init__(self):
+                    super().__init__()
+                    self.count = 0
+
+                def run(self):
+                    self.count = 42
+
+            counter = Counter()
+            counter.start()
+            counter.join()
+            print(counter.count)  # 0
+
+    Use instead:
+        ::
+
+            class Counter(multiprocessing.Process):
+                def __init__(self):
+                    super().__init__()
+                    self.count = multiprocessing.Value("i", 0)
+
+                def run(self):
+                    self.count.value = 42
+
+        or a queue or pipe over which the child sends what it found.
+
+    Known limits:
+        Silent where the parent assigns the attribute, too, after the constructor, and for methods
+        that both sides call.
+
+    References:
+        Python documentation, ``multiprocessing``, "Exchanging objects between processes".
+    """
+
+    code = "MPP306"
+    name = "attribute-set-in-child"
+    message = (
+        "{attribute} is {done} in the child process only: the parent's object keeps the value that it"
+        " had at the start; send it over a queue or pipe, or make it a Value"
+    )
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Yield each assignment in a child to what the parent reads of its own object."""
+        seen: set[cst.CSTNode] = set()
+        for cls, entries in _classes(program).items():
+            family = {cls, *program.evaluator.classes.mro(cls)}
+            family.update(program.evaluator.classes.subclasses(cls))
+            child = program.sides.reach(entry.function for entry in entries)
+            for name, nodes in _set_in_child(program, family, child).items():
+                if not _is_read_in_parent(program, family, name):
+                    continue
+                for node in nodes:
+                    if node not in seen:
+                        seen.add(node)
+                        yield self.finding(
+                            node,
+                            attribute=program.source(_attribute(node), "this attribute"),
+                            done="set" if isinstance(node, cst.Attribute) else "changed",
+                        )
+
+
+def _classes(program: Program) -> dict[cst.ClassDef, list[Entry]]:
+    """The classes whose methods are what a ``Process`` runs."""
+    found: dict[cst.ClassDef, list[Entry]] = {}
+    for entry in program.sides.entries():
+        if entry.task is not None and entry.task.shape.role != "process":
+            continue
+        cls = program.evaluator.classes.of_method(entry.function)
+        if cls is None:
+            continue
+        if entry.task is not None:
+            values = program.values(entry.task.callable)
+            if not any(isinstance(v, BoundMethod) and v.node is entry.function for v in values):
+                continue
+        found.setdefault(cls, []).append(entry)
+    return found
+
+
+def _set_in_child(
+    program: Program, family: set[cst.ClassDef], child: frozenset[cst.CSTNode]
+) -> dict[str, list[cst.CSTNode]]:
+    """The places in the child's code that set or change an attribute, by its name."""
+    found: dict[str, list[cst.CSTNode]] = {}
+    methods = {m.name.value for cls in family for m in program.evaluator.classes.methods(cls)}
+    for name, nodes in program.tree.attributes.items():
+        if name in methods:
+            continue  # a property does what it likes
+        for node in nodes:
+            function = _function_around(program, node)
+            if function not in child or _is_called_in_parent(program, function):
+                continue
+            place: cst.CSTNode | None = None
+            if program.evaluator.classes.store_of(node) is not None:
+                place = node
+            else:
+                change = program.changes.at(node)
+                if change is not None and change.depth == 0:
+                    place = change.node
+            if place is not None and _is_of(program, node, family):
+                found.setdefault(name, []).append(place)
+    return {
+        name: nodes
+        for name, nodes in found.items()
+        if not _is_assigned_in_parent(program, family, name)
+    }
+
+
+def _attribute(node: cst.CSTNode) -> cst.CSTNode:
+    """``self.x`` of ``self.x.append(1)``, ``self.x[k]``, ``del self.x[k]``."""
+    if isinstance(node, cst.Del):
+        node = node.target
+    if isinstance(node, cst.Call):
+        node = node.func
+        return node.value if isinstance(node, cst.Attribute) else node
+    return node.value if isinstance(node, cst.Subscript) else node
+
+
+def _is_of(program: Program, node: cst.Attribute, family: set[cst.ClassDef]) -> bool:
+    return any(
+        isinstance(value, (Instance, Made)) and value.cls in family
+        for value in program.values(node.value)
+    )
+
+
+def _function_around(program: Program, node: cst.CSTNode) -> cst.CSTNode | None:
+    return next(program.sides.functions_around(node), None)
+
+
+def _is_in_constructor(program: Program, node: cst.CSTNode) -> bool:
+    function = _function_around(program, node)
+    return (
+        isinstance(function, cst.FunctionDef)
+        and function.name.value in _CONSTRUCTORS | _STATE
+        and program.evaluator.classes.of_method(function) is not None
+    )
+
+
+def _is_called_in_parent(program: Program, function: cst.CSTNode | None) -> bool:
+    """Is a method (or what the constructor is) called by code of the parent, too?"""
+    if not isinstance(function, cst.FunctionDef):
+        return False
+    if function.name.value in _CONSTRUCTORS | _STATE:
+        return True
+    entries = {entry.function for entry in program.sides.entries()}
+    return function not in entries and any(
+        program.sides.is_parent_code(site.call) for site in program.references.calls(function)
+    )
+
+
+def _is_assigned_in_parent(program: Program, family: set[cst.ClassDef], name: str) -> bool:
+    return any(
+        program.sides.is_parent_code(node)
+        and not _is_in_constructor(program, node)
+        and _is_of(program, node, family)
+        for node in program.tree.attributes[name]
+        if program.evaluator.classes.store_of(node) is not None
+    )
+
+
+def _is_read_in_parent(program: Program, family: set[cst.ClassDef], name: str) -> bool:
+    """Does code of the parent read the attribute of an object whose process was started?"""
+    for node in program.tree.attributes[name]:
+        if program.changes.is_only_changed(node) or not program.sides.is_parent_code(node):
+            continue
+        if _is_in_constructor(program, node) or not _is_of(program, node, family):
+            continue
+        sites = {
+            value.site
+            for value in program.values(node.value)
+            if isinstance(value, (Instance, Made)) and value.site is not None
+        }
+        if program.module_state.follows_work(node, sites):
+            return True
+    return False
