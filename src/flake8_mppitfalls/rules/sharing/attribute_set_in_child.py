@@ -71,28 +71,31 @@ class AttributeSetInChild(Rule):
     code = "MPP306"
     name = "attribute-set-in-child"
     message = (
-        "{attribute} is {done} in the child process only: the parent's object keeps the value that it"
-        " had at the start; send it over a queue or pipe, or make it a Value"
+        "{attribute} {done} in the child process only: the parent's object keeps what it had at"
+        " the start; send it over a queue or pipe, or make it a Value"
     )
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each assignment in a child to what the parent reads of its own object."""
-        seen: set[cst.CSTNode] = set()
+        places: dict[cst.CSTNode, list[cst.CSTNode]] = {}
         for cls, entries in _classes(program).items():
             family = {cls, *program.evaluator.classes.mro(cls)}
             family.update(program.evaluator.classes.subclasses(cls))
             child = program.sides.reach(entry.function for entry in entries)
             for name, nodes in _set_in_child(program, family, child).items():
-                if not _is_read_in_parent(program, family, name):
-                    continue
-                for node in nodes:
-                    if node not in seen:
-                        seen.add(node)
-                        yield self.finding(
-                            node,
-                            attribute=program.source(_attribute(node), "this attribute"),
-                            done="set" if isinstance(node, cst.Attribute) else "changed",
-                        )
+                if _is_read_in_parent(program, family, name):
+                    for node in nodes:
+                        here = places.setdefault(program.tree.statement_of(node), [])
+                        if node not in here:
+                            here.append(node)
+        for nodes in places.values():
+            nodes.sort(key=program.tree.order_of_completion)
+            verb = "set" if isinstance(nodes[0], cst.Attribute) else "changed"
+            yield self.finding(
+                nodes[0],
+                attribute=", ".join(program.source(_attribute(n), "an attribute") for n in nodes),
+                done=f"{'are' if len(nodes) > 1 else 'is'} {verb}",
+            )
 
 
 def _classes(program: Program) -> dict[cst.ClassDef, list[Entry]]:
