@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeAlias
 
 INF = float("inf")
 MOST_AMOUNTS = 24
-"""With more than so many ways nothing is known."""
+"""With more ways than that, some of them are forgotten."""
 _LARGEST_EXPONENT = 64
 
 
@@ -122,11 +122,16 @@ def between(low: float, high: float = INF, *, source: str = "", processors: bool
 
 
 def merged(*groups: Amounts) -> Amounts:
-    """All amounts of the groups, each once; nothing is known where there are too many."""
+    """All amounts of the groups, each once; of too many the smallest and the largest."""
+    if len(groups) == 1 and len(groups[0]) <= MOST_AMOUNTS:
+        return groups[0]
     found: dict[Amount, None] = {}
     for group in groups:
         found.update(dict.fromkeys(group))
-    return tuple(found) if len(found) <= MOST_AMOUNTS else UNKNOWN
+    if len(found) <= MOST_AMOUNTS:
+        return tuple(found)
+    in_order = sorted(found, key=lambda amount: (amount.shown.low, amount.shown.high))
+    return (*in_order[: MOST_AMOUNTS // 3], *in_order[-MOST_AMOUNTS // 3 :], ANYTHING)
 
 
 # -- operators -------------------------------------------------------------------------------------

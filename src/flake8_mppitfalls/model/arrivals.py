@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.scopes import Scope
 
 MOST_STEPS = 3_000
-"""After so many steps back the answer is that nobody knows."""
+"""After so many steps back the answer is that nobody knows. For a file there is a sum, too."""
 MOST_FACTS = 8
+MOST_ARRIVALS = 40
 
 Definition: TypeAlias = "Binding | Store"
 _Steps: TypeAlias = "list[tuple[Point, bool, frozenset[Fact]]]"
@@ -70,6 +71,7 @@ class Arrivals:
         self._tested: dict[Scope, frozenset[str]] = {}
         self._said: dict[tuple[cst.CSTNode, bool], list[Said]] = {}
         self._barred: dict[cst.CSTNode, bool | None] = {}
+        self._left = 50_000 + 10 * len(program.tree.parents)
         self._in_expressions: dict[Scope, list[cst.CSTNode]] | None = None
 
     # -- questions -----------------------------------------------------------------------------
@@ -86,6 +88,9 @@ class Arrivals:
         stops = self.definitions(scope, key)
         watched = self._watched(scope, stops, key, facts)
         facts = self._with(facts, self._around(node), watched)
+        only = self._only(flow, stops)
+        if only is not None and not watched:
+            return [Arrival(*only, facts)]
         arrivals: dict[Arrival, None] = {}
         work: _Steps = []
         for point in flow.points_of(node):
@@ -101,8 +106,21 @@ class Arrivals:
         flow = self._evaluator.flow(scope)
         stops = self.definitions(scope, key)
         watched = self._watched(scope, stops, key, NO_FACTS)
+        only = self._only(flow, stops)
+        if only is not None and not watched:
+            return [Arrival(*only, NO_FACTS)]
         work: _Steps = [(flow.exit, True, NO_FACTS), (flow.raised, True, NO_FACTS)]
         return self._search(flow, stops, watched, work, {})
+
+    @staticmethod
+    def _only(flow: Flow, stops: _Stops) -> tuple[Definition | None] | None:
+        """The one arrival there can be, where no search is needed to find it."""
+        if not stops:
+            return (None,)
+        found = {id(d): d for definitions in stops.values() for d in definitions}
+        if len(found) == 1 and flow.entry in stops:
+            return (next(iter(found.values())),)  # a parameter that is never bound again
+        return None
 
     def definitions(self, scope: Scope, key: str) -> _Stops:
         """The points of a scope at which a name or attribute gets a value, by its text."""
@@ -146,7 +164,8 @@ class Arrivals:
             if step in seen:
                 continue
             seen.add(step)
-            if len(seen) > MOST_STEPS:
+            self._left -= 1
+            if len(seen) > MOST_STEPS or len(arrivals) > MOST_ARRIVALS or self._left < 0:
                 return None
             point, after, facts = step
             if after:
@@ -273,7 +292,7 @@ class Arrivals:
 
     def _origin(self, name: cst.Name) -> cst.BaseExpression | None:
         """The test that a name stands for: ``parallel`` after ``parallel = jobs > 1``."""
-        bindings = self._evaluator.bindings(name)
+        bindings = self._tree.lookup(name)
         if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
             value = bindings[0].value
             if isinstance(value, (cst.Comparison, cst.BooleanOperation, cst.UnaryOperation)):

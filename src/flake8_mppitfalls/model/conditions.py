@@ -7,6 +7,7 @@ around a node whether it can be reached in that world.
 
 from __future__ import annotations
 
+import bisect
 import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
@@ -54,6 +55,8 @@ def parameter_key(name: str) -> str:
 
 
 _NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
+MOST_EARLIER = 20
+"""So many of the earlier statements that may leave a block are asked for their tests."""
 _EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
 _LEAVING = {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
 
@@ -64,6 +67,9 @@ class Conditions:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._tree = evaluator.tree
+        self._leaving: dict[tuple[cst.CSTNode, int], tuple[int, World]] = {}
+        self._places: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
+        self._early: dict[cst.CSTNode, list[tuple[int, cst.If]]] = {}
 
     def is_guarded(self, node: cst.CSTNode) -> bool:
         """True if ``node`` runs in the main program only: not when a child imports the file."""
@@ -171,23 +177,47 @@ class Conditions:
         self, block: cst.Module | cst.IndentedBlock, child: cst.CSTNode, world: World
     ) -> bool:
         """Does an earlier statement of the block leave it in ``world`` (``if …: return``)?"""
-        for statement in block.body:
-            if statement is child:
-                return False
+        key = (block, id(world))
+        known = self._leaving.get(key)
+        if known is None:
+            known = self._leaving[key] = (self._first_leaving(block, world), world)
+        return known[0] < self._positions(block).get(child, 0)
+
+    def _positions(self, block: cst.Module | cst.IndentedBlock) -> dict[cst.CSTNode, int]:
+        """Where in a block its statements stand."""
+        known = self._places.get(block)
+        if known is None:
+            known = self._places[block] = {child: i for i, child in enumerate(block.body)}
+        return known
+
+    def _first_leaving(self, block: cst.Module | cst.IndentedBlock, world: World) -> int:
+        """The place of the first ``if`` in a block that leaves it in ``world``."""
+        for place, statement in enumerate(block.body):
             branch: cst.CSTNode | None = statement
             while isinstance(branch, cst.If):
                 truth = self.truth(branch.test, world)
                 if truth is True:
                     if self._leaves(branch.body):
-                        return True
+                        return place
                     break
                 if truth is None:
                     break
                 branch = branch.orelse
             else:
                 if isinstance(branch, cst.Else) and self._leaves(branch.body):
-                    return True
-        return False
+                    return place
+        return len(block.body)
+
+    def _guarding(self, block: cst.Module | cst.IndentedBlock) -> list[tuple[int, cst.If]]:
+        """The ``if`` statements of a block whose body leaves it, with their places."""
+        known = self._early.get(block)
+        if known is None:
+            known = self._early[block] = [
+                (place, statement)
+                for place, statement in enumerate(block.body)
+                if isinstance(statement, cst.If) and self._leaves(statement.body)
+            ]
+        return known
 
     def holding(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, bool]]:
         """The tests of its function that have come out so where ``node`` is reached.
@@ -205,11 +235,10 @@ class Conditions:
             elif isinstance(parent, cst.BooleanOperation) and child is parent.right:
                 yield parent.left, isinstance(parent.operator, cst.And)
             elif isinstance(parent, (cst.Module, cst.IndentedBlock)):
-                for statement in parent.body:
-                    if statement is child:
-                        break
-                    if isinstance(statement, cst.If) and self._leaves(statement.body):
-                        yield statement.test, False
+                place = self._positions(parent).get(child, 0)
+                before = bisect.bisect_left(self._guarding(parent), place, key=lambda pair: pair[0])
+                for _, statement in self._guarding(parent)[max(0, before - MOST_EARLIER) : before]:
+                    yield statement.test, False
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
                 return
             child = parent

@@ -10,11 +10,12 @@ import libcst as cst
 
 from flake8_mppitfalls.model import amounts, api
 from flake8_mppitfalls.model.amounts import UNKNOWN, Amounts, Type, between, merged
+from flake8_mppitfalls.model.frames import ANYWHERE, At
 from flake8_mppitfalls.model.values import Container, Result
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.counts import At, Counts
+    from flake8_mppitfalls.model.counts import Counts
     from flake8_mppitfalls.model.values import ResultMember
     from flake8_mppitfalls.syntax.tree import Tree
 
@@ -115,12 +116,13 @@ def of_method(counts: Counts, call: cst.Call, at: At) -> Amounts:
             default = arg.value
         elif arg.keyword is None and i == 1:
             default = arg.value
-    found: Amounts = ()
-    if default is not None:
-        values = counts.value(default, at)
-        found = tuple(value for value in values if value.is_number)
-    known = counts.looked_up(func.value, call.args[0].value, at) if call.args else None
-    return merged(found, known) if known is not None else merged(found, UNKNOWN)
+    if any(isinstance(value, Container) for value in counts.values(func.value)):
+        known = counts.looked_up(func.value, call.args[0].value, at) if call.args else None
+        return known if known is not None else UNKNOWN
+    if default is None:
+        return UNKNOWN
+    found = tuple(value for value in counts.value(default, at) if value.is_number)
+    return merged(found, UNKNOWN)
 
 
 def of_range(groups: list[Amounts]) -> Amounts:
@@ -167,8 +169,6 @@ def _destinations(call: cst.Call) -> set[str]:
 
 
 def _parsed_default(counts: Counts, call: cst.Call) -> Amounts:
-    from flake8_mppitfalls.model.counts import ANYWHERE
-
     converts = False
     default: Amounts = ()
     for arg in call.args:
