@@ -106,6 +106,7 @@ def reports_by_file(output: str) -> dict[str, list[Report]]:
 
 def reports(run: subprocess.CompletedProcess[str]) -> Sequence[Report]:
     """What flake8 printed about one file."""
+    assert run.returncode in (0, 1), run.stderr
     found = reports_by_file(run.stdout)
     assert len(found) <= 1, run.stdout
     return next(iter(found.values()), [])

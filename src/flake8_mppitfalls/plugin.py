@@ -38,14 +38,16 @@ class Plugin:
     @staticmethod
     def add_options(manager: OptionManager) -> None:
         """Tell flake8 about the options."""
+        every_method = ",".join(settings.START_METHODS)
         manager.add_option(
             "--mpp-start-methods",
             type=settings.parse_start_methods,
-            default=",".join(settings.START_METHODS),
+            default=every_method,
             metavar="METHODS",
             parse_from_config=True,
+            # flake8 would show the default as it is after parsing.
             help="Comma-separated list of the start methods of multiprocessing that the code must"
-            " survive, of fork, forkserver and spawn. (Default: %(default)s)",
+            f" survive. (Default: {every_method})",
         )
         manager.add_option(
             "--mpp-frozen",
