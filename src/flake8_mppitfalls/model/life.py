@@ -1,9 +1,9 @@
-"""One pool, what is done with it, and what the data flow found."""
+"""One pool, executor or process, what is done with it, and what the data flow found."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
@@ -12,19 +12,32 @@ from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.model.values import Made
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.machine import Fault, Phase
     from flake8_mppitfalls.model.uses import Use
+
+
+class Trouble(NamedTuple):
+    """An event that goes wrong: ``earlier`` is the event that brought the thing there."""
+
+    fault: Fault
+    node: cst.Call
+    earlier: cst.CSTNode | None
 
 
 @dataclass(eq=False)
 class Life:
-    """One pool of the file: how it is used, and the answers about its states.
+    """One pool, executor or process of the file: how it is used, and how it fares.
 
     Attributes:
-        made: the pool.
+        made: what it is.
         uses: everything that is done with it.
-        is_one_of_many: it was kept in a container; the order of events is then not followed.
+        is_one_of_many: it was kept in a container.
         unjoined: the ``close()`` and ``terminate()`` calls after which a path ends without join.
         early_joins: the ``join()`` calls that a running pool reaches.
+        troubles: the other events that go wrong.
+        missed: the ``join()`` calls that are for another one of those that its call makes.
+        ends: the phases in which it may be when nobody can do anything with it any more.
+        is_handed_on: it goes where the file does not show what happens to it.
         entered: the ``with`` items (or ``enter_context`` calls) that enter it.
     """
 
@@ -33,6 +46,10 @@ class Life:
     is_one_of_many: bool = False
     unjoined: list[cst.Call] = field(default_factory=list)
     early_joins: list[cst.Call] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    missed: dict[cst.CSTNode, set[Phase]] = field(default_factory=dict)
+    ends: set[Phase] = field(default_factory=set)
+    is_handed_on: bool = False
     entered: list[cst.CSTNode] = field(default_factory=list)
 
     def calls(self, *effects: str) -> list[cst.Call]:

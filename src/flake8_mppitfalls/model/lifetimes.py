@@ -1,6 +1,6 @@
-"""Lifetimes: what happens to each pool of a file, in which order.
+"""Lifetimes: what happens to each pool, executor and process of a file, in which order.
 
-A :class:`Life` gathers the uses of one pool and the answers of the data flow in ``typestate.py``.
+A :class:`Life` gathers the uses of one of them and what the data flow of ``typestate.py`` found.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_mppitfalls.model.events import hands_on
 from flake8_mppitfalls.model.life import Life
+from flake8_mppitfalls.model.machine import MACHINES
 from flake8_mppitfalls.model.typestate import Typestate
 from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.model.values import Made
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Lifetimes:
-    """The lives of the pools of one file."""
+    """The lives of the pools, executors and processes of one file."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
@@ -68,14 +70,20 @@ class Lifetimes:
         return False
 
     def of(self, made: Made) -> Life:
-        """The life of a pool (process or thread pool) that a call of this file makes."""
+        """The life of a pool, executor or process that a call of this file makes."""
         life = self._lives.get(made.site)
         if life is None:
             uses = self._program.uses.of(made.site)
             life = Life(made, uses)
             life.is_one_of_many = any(use.through_container for use in uses)
             life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
-            if life.calls("close", "terminate", "join"):
+            life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)
+            if self._has_a_story(life):
                 Typestate(self._program, life).run()
             self._lives[made.site] = life
         return life
+
+    def _has_a_story(self, life: Life) -> bool:
+        """Is there anything that has to come in the right order?"""
+        effects = MACHINES[life.made.kind].effects
+        return bool(life.entered or life.made.cls is not None or life.calls(*effects))

@@ -1,451 +1,401 @@
-"""Typestate: in which states a pool may be when something happens to it.
+"""Typestate: in which phases a pool, executor or process may be when something happens to it.
 
-Typestate (Strom and Yemini 1986) over the control flow of ``syntax/flow.py``. A pool is made,
-closed or terminated, and joined; ``with`` leaves it terminated. The states are followed through
-the function that makes the pool, through the functions of this module that get it as an argument,
-and through those that reach it as a global, by a closure or as an attribute of their class.
-Handed on to where the file does not show what happens, the pool has no known state any more.
+Typestate (Strom and Yemini 1986) over the control flow of ``syntax/flow.py``. What a phase is and
+what leads to it says the state machine of its kind (``machine.py``). Followed is one of the things
+that a call makes, any one: through the function that makes it, through the functions of this
+module that get it as an argument, and through those that reach it as a global, by a closure or as
+an attribute of their class. A state says by which names and in which containers the thing is held
+(``naming.py``), so that what happens to another one from the same call is told apart. Handed on to
+where the file does not show what happens, the thing has no known phase any more.
 
 Exceptions: a state that only an exception leads to is marked, so that a ``join()`` which only an
 exception can skip is no finding; and a ``close()`` in a ``try`` body that an exception may have
-skipped leaves the state unknown.
+skipped leaves the phase unknown.
 """
 
 from __future__ import annotations
 
-import enum
-import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.life import Life
-from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.decisions import Decisions, Known
+from flake8_mppitfalls.model.events import Event, Events
+from flake8_mppitfalls.model.life import Life, Trouble
+from flake8_mppitfalls.model.machine import MACHINES, Effect, Fault, Phase
+from flake8_mppitfalls.model.naming import How, Key, Way
+from flake8_mppitfalls.model.uses import HANDED_ON
 from flake8_mppitfalls.model.values import Made
-from flake8_mppitfalls.syntax.flow import Point, PointKind, constant_truth
-from flake8_mppitfalls.syntax.scopes import ScopeKind
+from flake8_mppitfalls.syntax.flow import Point, PointKind
+from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.uses import Use
-    from flake8_mppitfalls.syntax.flow import Flow
     from flake8_mppitfalls.syntax.scopes import Scope
 
-
-class Phase(enum.Enum):
-    """Where in its life a pool is."""
-
-    ABSENT = "not made yet"
-    RUNNING = "running"
-    CLOSED = "closed"
-    TERMINATED = "terminated"
-    JOINED = "joined"
-    LEFT = "left by with"
-    UNKNOWN = "unknown"
+MOST_STATES = 120
+"""With more states at one point, nothing is known of the thing there."""
 
 
 class State(NamedTuple):
-    """One way a pool may be at a point.
+    """One way the thing may be at a point.
 
-    ``event`` is the ``close()`` or ``terminate()`` that brought it there; ``thrown`` says that
-    only an exception leads from that event to this point.
+    Attributes:
+        phase: where in its life it is.
+        event: the event that brought it there.
+        thrown: only an exception leads from that event to this point.
+        known: tests that came out so on this path, of those that decide about events.
+        names: the names that hold it.
+        containers: the containers that hold it, by where they are made.
+        loops: the loops over such containers that have come to it.
+        fresh: the call whose value it is, within the statement.
+        given: it is what the function returns.
     """
 
     phase: Phase
     event: cst.CSTNode | None = None
     thrown: bool = False
-    known: frozenset[tuple[str, bool]] = frozenset()
-    """Tests that came out so on this path, of those that decide about events."""
+    known: Known = frozenset()
+    names: frozenset[Key] = frozenset()
+    containers: frozenset[cst.CSTNode] = frozenset()
+    loops: frozenset[tuple[Point, Key]] = frozenset()
+    fresh: cst.CSTNode | None = None
+    given: bool = False
 
-
-MOST_TESTS = 6
-"""With more deciding tests than this the paths are not told apart by them."""
 
 ABSENT = State(Phase.ABSENT)
-RUNNING = State(Phase.RUNNING)
-UNKNOWN_STATE = State(Phase.UNKNOWN)
-
-_OPEN_ENDED = (Phase.CLOSED, Phase.TERMINATED)
-
-
-class Effect(enum.Enum):
-    """What an event does to a pool."""
-
-    MAKE = "make"
-    CLOSE = "close"
-    TERMINATE = "terminate"
-    JOIN = "join"
-    LEAVE = "leave"
-    HAND_ON = "hand on"
-    CALL = "call"
-
-
-@dataclass(slots=True, eq=False)
-class Event:
-    """Something that happens to a pool at a node; for ``CALL`` in the called function."""
-
-    effect: Effect
-    node: cst.CSTNode
-    called: cst.CSTNode | None = None
-
-
-_EFFECTS = {"close": Effect.CLOSE, "terminate": Effect.TERMINATE, "join": Effect.JOIN}
 
 
 class Typestate:
-    """The data flow for one pool."""
+    """The data flow for one thing."""
 
     def __init__(self, program: Program, life: Life) -> None:
         self._program = program
         self._tree = program.tree
         self._life = life
-        self._methods = api.METHODS[life.made.kind]
-        self._events: dict[Scope, dict[Point, list[Event]]] = {}
+        self._machine = MACHINES[life.made.kind]
+        self._events = Events(program, life, self._machine)
+        self._naming = self._events.naming
+        self._home = self._events.home
         self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}
         self._joined: set[cst.CSTNode] = set()
         self._unjoined: dict[cst.Call, bool] = {}
-        self._early: dict[cst.Call, None] = {}
-        self._home = self._tree.function_of(life.made.site)
-        self._ending = life.calls("close", "terminate")
-        self._escaping: set[Scope] = set()
-        self._deciding: set[str] | None = None
+        self._troubles: dict[tuple[Fault, cst.Call], cst.CSTNode | None] = {}
+        self._reached: dict[cst.CSTNode, set[Phase]] = {}
+        self._settling = [
+            event.node for event in self._all_events() if event.effect in self._machine.settling
+        ]
+        self._decisions = Decisions(self._tree, self._deciding())
 
     def run(self) -> None:
-        life = self._life
-        if life.is_one_of_many:
+        """Follow the thing from where it is made, then judge."""
+        if self._life.is_one_of_many and self._machine.takes_tasks:
             self._judge_roughly()
             return
-        for use in life.uses:
-            self._add(use)
-        self._add_calls()
-        self._place(self._home, life.made.site, Effect.MAKE)
-        # Functions that have the pool from their callers are followed from there; a function
+        # Functions that have the thing from their callers are followed from there; a function
         # that nobody here calls, and that reaches it as an attribute or global, starts itself.
         self._analyse(self._home, frozenset({ABSENT}))
         reached = self._reached_from_home()
-        for scope in list(self._events):
+        for scope in list(self._events.at):
             if scope is not self._home and scope not in reached:
-                self._analyse(scope, frozenset({self._at_start_of(scope)}))
+                self._analyse(scope, frozenset({ABSENT, self._at_start_of(scope)}))
         self._judge()
 
-    # -- events --------------------------------------------------------------------------------
+    def _all_events(self) -> Iterable[Event]:
+        return (e for events in self._events.at.values() for es in events.values() for e in es)
 
-    def _add(self, use: Use) -> None:
-        scope = self._tree.function_of(use.node)
-        if use.kind is UseKind.METHOD:
-            method = self._methods.get(use.name)
-            effect = _EFFECTS.get(method.effect) if method is not None else None
-            cls = self._life.made.cls
-            if cls is not None and self._program.evaluator.classes.method(cls, use.name):
-                effect = Effect.HAND_ON  # the subclass has its own way of ending
-            if effect is not None:
-                self._place(scope, use.node, effect)
-        elif use.kind is UseKind.ENTERED:
-            entered = self._program.lifetimes.item_of(use.node)
-            if entered is not None:
-                self._leaving(scope, entered)
-            else:
-                self._place(scope, use.node, Effect.HAND_ON)
-        elif use.kind is UseKind.PASSED and use.name == "contextlib.closing":
-            item = self._tree.parent(use.node)
-            if isinstance(item, cst.WithItem):
-                self._leaving(scope, item)
-            else:
-                self._place(scope, use.node, Effect.HAND_ON)
-        elif use.kind in HANDED_ON and use.kind is not UseKind.KEPT:
-            if use.kind is UseKind.RETURNED and self._is_followed(use):
-                return
-            self._place(scope, use.node, Effect.HAND_ON)
-        elif self._is_ending_member(use):
-            self._place(scope, use.node, Effect.HAND_ON)
-
-    def _is_ending_member(self, use: Use) -> bool:
-        """A bound method that goes somewhere else: ``atexit.register(pool.terminate)``."""
-        return (
-            use.kind is UseKind.MEMBER
-            and use.name in self._methods
-            and self._methods[use.name].effect in _EFFECTS
-        )
-
-    def _is_followed(self, use: Use) -> bool:
-        """``return pool``: its uses in the callers are among the uses; nothing is lost."""
-        function = self._tree.function_of(use.node).node
-        return isinstance(function, cst.FunctionDef) and bool(
-            self._program.references.calls(function)
-        )
-
-    def _place(
-        self, scope: Scope, node: cst.CSTNode, effect: Effect, called: cst.CSTNode | None = None
-    ) -> None:
-        points = self._program.evaluator.flow(scope).points_of(node)
-        events = self._events.setdefault(scope, {})
-        for point in points:
-            events.setdefault(point, []).append(Event(effect, node, called))
-
-    def _leaving(self, scope: Scope, item: cst.WithItem) -> None:
-        events = self._events.setdefault(scope, {})
-        for point in self._program.evaluator.flow(scope).points:
-            if point.kind is PointKind.LEAVE and point.node is item:
-                events.setdefault(point, []).append(Event(Effect.LEAVE, item))
-
-    def _add_calls(self) -> None:
-        """Calls of functions of this module in which something happens to the pool."""
-        done: set[Scope] = set()
-        for scope in list(self._events):
-            self._add_escapes(scope)
-        work = [scope for scope in self._events if scope.is_function]
-        if self._home.is_function and self._is_returned():
-            work.append(self._home)
-        while work:
-            scope = work.pop()
-            if scope in done or not isinstance(scope.node, cst.FunctionDef):
-                continue
-            done.add(scope)
-            for site in self._program.references.calls(scope.node):
-                caller = self._tree.function_of(site.call)
-                self._place(caller, site.call, Effect.CALL, scope.node)
-                if caller.is_function:
-                    work.append(caller)
-
-    def _add_escapes(self, scope: Scope) -> None:
-        """A function that uses the pool and is itself given away: a callback, a signal handler."""
-        if scope is self._home or not scope.is_function:
-            return
-        for reference in self._program.references.of(scope.node):
-            parent = self._tree.parent(reference.node)
-            called = isinstance(parent, cst.Call) and parent.func is reference.node
-            if not called and not isinstance(parent, cst.Assign):
-                self._escaping.add(scope)
-                around = self._tree.function_of(reference.node)
-                self._place(around, reference.node, Effect.HAND_ON)
-
-    def _is_returned(self) -> bool:
-        return any(use.kind is UseKind.RETURNED for use in self._life.uses)
+    def _deciding(self) -> list[cst.CSTNode]:
+        """The places whose tests tell paths apart: making and ending it."""
+        effects = (Effect.MAKE, Effect.START, Effect.CLOSE, Effect.TERMINATE, Effect.JOIN)
+        return [event.node for event in self._all_events() if event.effect in effects]
 
     def _reached_from_home(self) -> set[Scope]:
         """The functions whose states come from a caller that was analysed."""
         return {scope for scope, _ in self._summaries}
 
     def _at_start_of(self, scope: Scope) -> State:
-        """The state in a function that finds the pool where another one left it.
+        """The state in a function that finds the thing where another one left it.
 
-        A pool that nobody else ends is running there.
+        What nobody else ends (or starts) is there as it was made.
         """
-        others = [call for call in self._ending if self._tree.function_of(call) is not scope]
-        if others or self._is_handed_on():
-            return UNKNOWN_STATE
-        return RUNNING
-
-    def _is_handed_on(self) -> bool:
-        return any(
-            (
-                use.kind in HANDED_ON
-                and use.kind is not UseKind.KEPT
-                and use.name != "contextlib.closing"
-                and not self._is_kept_here(use)
-            )
-            or self._is_ending_member(use)
-            for use in self._life.uses
+        others = any(self._tree.function_of(node) is not scope for node in self._settling)
+        phase = self._machine.first
+        if others or self._life.is_handed_on:
+            phase = Phase.UNKNOWN
+        around = {None, *scope.outer()}
+        return State(
+            phase,
+            names=frozenset(
+                key
+                for key in self._naming.keys
+                if key[0] in around or (key[0] is scope and self._is_parameter(key))
+            ),
+            containers=frozenset(self._naming.containers),
         )
 
-    def _is_kept_here(self, use: Use) -> bool:
-        return use.kind is UseKind.RETURNED and self._is_followed(use)
+    def _is_parameter(self, key: Key) -> bool:
+        owner, name = key
+        return owner is not None and any(
+            b.kind is Bound.PARAMETER for b in owner.bindings.get(name, ())
+        )
 
     # -- data flow -----------------------------------------------------------------------------
 
     def _analyse(self, scope: Scope, start: frozenset[State]) -> frozenset[State]:
         """Run the states through one function; what holds at its normal end."""
         flow = self._program.evaluator.flow(scope)
-        events = self._events.get(scope, {})
+        events = self._events.at.get(scope, {})
+        bindings = self._naming.bindings.get(scope, {})
 
         def transfer(point: Point, facts: frozenset[object]) -> frozenset[object]:
-            for event in self._in_order(events.get(point, ())):
-                facts = self._apply(event, facts)
-            return self._passed(point, facts)
+            states = _states(facts)
+            if point in events:
+                for event in events[point]:
+                    states = self._apply(event, states)
+            if point in bindings:
+                for key, way in bindings[point]:
+                    states = self._bind(point, key, way, states)
+            return self._passed(point, states)
 
         def thrown(point: Point, facts: frozenset[object]) -> frozenset[object]:
+            states = _states(facts)
             for event in events.get(point, ()):
                 if event.effect is Effect.HAND_ON:
-                    facts = self._apply(event, facts)
-            return self._thrown(point, facts)
+                    states = self._apply(event, states)
+            return self._thrown(point, states)
 
         before = flow.forward(frozenset(start), transfer, thrown, self._taken)
-        ended = before.get(flow.exit, frozenset())
-        raised = before.get(flow.raised, frozenset())
-        self._at_end(scope, ended, flow, raised=False)
-        self._at_end(scope, raised, flow, raised=True)
-        return frozenset(s for s in ended if isinstance(s, State))
+        ended = _states(before.get(flow.exit, frozenset()))
+        self._at_end(scope, ended, raised=False)
+        self._at_end(scope, _states(before.get(flow.raised, frozenset())), raised=True)
+        return ended
 
-    def _in_order(self, events: list[Event] | tuple[()]) -> list[Event]:
-        if len(events) < 2:
-            return list(events)
-        return sorted(events, key=lambda e: self._tree.order_of_completion(e.node))
-
-    def _apply(self, event: Event, facts: frozenset[object]) -> frozenset[object]:
-        result: set[object] = set()
-        for state in facts:
-            assert isinstance(state, State)
-            result.update(after._replace(known=state.known) for after in self._after(event, state))
+    def _apply(self, event: Event, states: frozenset[State]) -> frozenset[State]:
+        result: set[State] = set()
+        for state in states:
+            result.update(self._after(event, state))
+        if len(result) > MOST_STATES:
+            return frozenset({State(Phase.UNKNOWN)})
         return frozenset(result)
 
-    def _after(self, event: Event, state: State) -> set[State] | frozenset[State]:
-        effect, phase = event.effect, state.phase
+    def _applies(self, way: Way, state: State) -> bool | None:
+        """Does a way lead to the thing in a state? ``None``: nobody knows."""
+        if way.how is How.EACH:
+            return not way.containers or bool(way.containers & state.containers)
+        if way.how is How.KEY:
+            return None if way.key in self._naming.loose else way.key in state.names
+        if way.how is How.FRESH:
+            if state.fresh is way.call:
+                return True
+            return False if self._events.is_entered(way.call) else None
+        return None if way.how is How.LOOSE else False
+
+    def _after(self, event: Event, state: State) -> Iterable[State]:
+        effect = event.effect
         if effect is Effect.CALL:
             return self._called(event, state)
         if effect is Effect.MAKE:
-            if phase in _OPEN_ENDED:
-                self._end(state, weak=False)
-            return {RUNNING}
+            if state.phase is not Phase.ABSENT:
+                return (state,)  # this is another one
+            return (state, state._replace(phase=self._machine.first, fresh=event.node))
+        if state.phase is Phase.ABSENT:
+            return (state,)
+        if effect is Effect.CLEAR:
+            assert event.container is not None
+            return (state._replace(containers=state.containers - {event.container}),)
+        applies = self._applies(event.way, state)
+        if effect is Effect.HOLD:
+            assert event.container is not None
+            if applies is False:
+                return (state,)
+            return (state._replace(containers=state.containers | {event.container}),)
+        if applies is False:
+            self._missed(event, state)
+            return (state,)
         if effect is Effect.HAND_ON:
-            return {UNKNOWN_STATE}
-        if phase is Phase.ABSENT:
-            return {state}
-        if effect is Effect.LEAVE:
-            if phase in _OPEN_ENDED and state.event is not None:
+            return (state._replace(phase=Phase.UNKNOWN, event=None),)
+        return self._moved(event, state, loosely=applies is None)
+
+    def _missed(self, event: Event, state: State) -> None:
+        if event.effect is Effect.JOIN and not state.thrown:
+            self._life.missed.setdefault(event.node, set()).add(state.phase)
+
+    def _moved(self, event: Event, state: State, *, loosely: bool) -> Iterable[State]:
+        """What an event of the state machine does."""
+        effect, phase = event.effect, state.phase
+        if not loosely:
+            self._reached.setdefault(event.node, set()).add(phase)
+        fault = self._machine.faults.get((phase, effect))
+        if fault is not None:
+            if loosely:
+                return (state._replace(phase=Phase.UNKNOWN, event=None),)
+            if not state.thrown and isinstance(event.node, cst.Call):
+                self._troubles.setdefault((fault, event.node), state.event)
+            return ()  # it raises: nothing runs on
+        target = self._machine.moves.get((phase, effect))
+        if effect is Effect.JOIN or effect is Effect.LEAVE:
+            if phase in self._machine.owing and state.event is not None:
                 self._joined.add(state.event)
-            return {State(Phase.LEFT)}
-        if effect is Effect.JOIN:
-            if phase in _OPEN_ENDED and state.event is not None:
-                self._joined.add(state.event)
-            elif phase is Phase.RUNNING:
-                if not state.thrown and isinstance(event.node, cst.Call):
-                    self._early[event.node] = None
-                return set()  # it raises: nothing runs on
-            return {State(Phase.JOINED)}
-        if phase in (Phase.RUNNING, Phase.UNKNOWN):
-            if phase is Phase.UNKNOWN and (self._escaping or self._is_handed_on()):
-                return {state}
-            wanted = Phase.CLOSED if effect is Effect.CLOSE else Phase.TERMINATED
-            return {State(wanted, event.node)}
-        if phase is Phase.JOINED:
+        elif phase is Phase.JOINED and effect in self._machine.settling:
             self._joined.add(event.node)
-        if effect is Effect.TERMINATE and phase is Phase.CLOSED:
-            if state.event is not None:
-                self._joined.add(state.event)  # terminate() takes the obligation over
-            return {State(Phase.TERMINATED, event.node)}
-        return {state}
+        elif target is Phase.TERMINATED and phase is Phase.CLOSED and state.event is not None:
+            self._joined.add(state.event)  # terminate() takes the obligation over
+        if target is None:
+            return (state,)
+        if phase is Phase.UNKNOWN and effect in self._machine.settling:
+            if self._events.escaping or self._life.is_handed_on:
+                return (state,)
+        source = state.event if target is Phase.JOINED else event.node
+        return (state._replace(phase=target, event=source, thrown=False),)
 
-    def _called(self, event: Event, state: State) -> frozenset[State]:
-        assert event.called is not None
+    def _called(self, event: Event, state: State) -> Iterable[State]:
+        if event.called is None:
+            if state.phase is Phase.ABSENT:
+                return (state,)
+            return (state._replace(phase=Phase.UNKNOWN, event=None),)
         scope = self._tree.scopes[event.called]
-        state = state._replace(known=frozenset())
-        key = (scope, state)
-        if key not in self._summaries:
-            self._summaries[key] = frozenset({state})  # for recursion
-            self._summaries[key] = self._analyse(scope, frozenset({state}))
-        return self._summaries[key]
+        names = {key for key in state.names if key[0] is not scope}
+        for key, way in event.given:
+            if self._applies(way, state):
+                names.add(key)
+        start = state._replace(known=frozenset(), names=frozenset(names), fresh=None)
+        key_of_summary = (scope, start)
+        if key_of_summary not in self._summaries:
+            self._summaries[key_of_summary] = frozenset({start})  # for recursion
+            self._summaries[key_of_summary] = self._analyse(scope, frozenset({start}))
+        return [
+            after._replace(
+                known=state.known,
+                names=frozenset(key for key in after.names if key[0] is not scope),
+                fresh=event.node if after.given else state.fresh,
+                given=state.given,
+            )
+            for after in self._summaries[key_of_summary]
+        ]
 
-    def _passed(self, point: Point, facts: frozenset[object]) -> frozenset[object]:
+    def _bind(self, point: Point, key: Key, way: Way, states: frozenset[State]) -> frozenset[State]:
+        """A name gets a value: the thing, or something else."""
+        result: set[State] = set()
+        for state in states:
+            without = state._replace(names=state.names - {key})
+            if not self._applies(way, state):
+                result.add(without)
+            elif way.how is How.EACH and point.kind is PointKind.BIND:
+                # The loop comes to the thing once, and at other times to others.
+                result.add(without)
+                if (point, key) not in state.loops:
+                    result.add(
+                        state._replace(
+                            names=state.names | {key}, loops=state.loops | {(point, key)}
+                        )
+                    )
+            else:
+                result.add(state._replace(names=state.names | {key}))
+        return frozenset(result)
+
+    def _passed(self, point: Point, states: frozenset[State]) -> frozenset[State]:
         """What a point does to the states besides its events: assignments, re-raising."""
-        if point.kind is PointKind.RERAISE and isinstance(point.node, (cst.Try, cst.TryStar)):
-            if self._ends_in(point.node):
-                return _forget_running(facts)
-        if isinstance(point.node, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
-            return self._assigned(point.node, facts)
-        return facts
+        node = point.node
+        if point.kind is PointKind.RERAISE and isinstance(node, (cst.Try, cst.TryStar)):
+            if self._settles_in(node):
+                states = self._forget(states)
+        if isinstance(node, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
+            known = self._decisions.assigned
+            states = frozenset(s._replace(known=known(s.known, node)) for s in states)
+        elif isinstance(node, cst.Return) and node.value is not None:
+            states = self._returning(node.value, states)
+        if any(state.fresh is not None for state in states):
+            states = frozenset(s._replace(fresh=None) for s in states)
+        return states
 
-    def _thrown(self, point: Point, facts: frozenset[object]) -> frozenset[object]:
+    def _returning(self, value: cst.BaseExpression, states: frozenset[State]) -> frozenset[State]:
+        if not self._events.is_returned:
+            return states
+        way = self._naming.way(value)
+        if way.how is How.NOT:
+            return states
+        return frozenset(
+            s._replace(given=self._applies(way, s) is not False)
+            if s.phase is not Phase.ABSENT
+            else s
+            for s in states
+        )
+
+    def _thrown(self, point: Point, states: frozenset[State]) -> frozenset[State]:
         """The states that an exception carries out of a point."""
         deliberate = isinstance(point.node, (cst.Raise, cst.Expr)) and not point.successors
         target = point.exceptional[0] if point.exceptional else None
         block = target.node if target is not None else None
-        if block is not None and not deliberate and self._skips_ending(block):
-            facts = _forget_running(facts)
-        result: set[object] = set()
-        for state in facts:
-            assert isinstance(state, State)
-            result.add(state._replace(thrown=True) if state.phase in _OPEN_ENDED else state)
-        return frozenset(result)
+        if block is not None and not deliberate and self._skips_settling(block):
+            states = self._forget(states)
+        owing = self._machine.owing
+        return frozenset(s._replace(thrown=True) if s.phase in owing else s for s in states)
 
-    def _skips_ending(self, block: cst.CSTNode) -> bool:
-        """Does an exception that arrives at ``block`` skip a close() or terminate()?"""
+    def _forget(self, states: frozenset[State]) -> frozenset[State]:
+        """What was as it was made may have been ended (or started) since."""
+        first = self._machine.first
+        return frozenset(
+            s._replace(phase=Phase.UNKNOWN, event=None) if s.phase is first else s for s in states
+        )
+
+    def _skips_settling(self, block: cst.CSTNode) -> bool:
+        """Does an exception that arrives at ``block`` skip a close(), terminate() or start()?"""
         if isinstance(block, cst.Finally):
             statement = self._tree.parent(block)
-            return statement is not None and self._ends_in(statement)
+            return statement is not None and self._settles_in(statement)
         if isinstance(block, (cst.Try, cst.TryStar)):
-            return self._ends_in(block.body) or (
-                block.orelse is not None and self._ends_in(block.orelse)
+            return self._settles_in(block.body) or (
+                block.orelse is not None and self._settles_in(block.orelse)
             )
-        return self._ends_in(getattr(block, "body", block))
+        return self._settles_in(getattr(block, "body", block))
 
-    def _ends_in(self, block: cst.CSTNode) -> bool:
+    def _settles_in(self, block: cst.CSTNode) -> bool:
         final = getattr(block, "finalbody", None)
         return any(
-            self._tree.is_within(call, block)
-            and (final is None or not self._tree.is_within(call, final))
-            for call in self._ending
+            self._tree.is_within(node, block)
+            and (final is None or not self._tree.is_within(node, final))
+            for node in self._settling
         )
 
     # -- tests ---------------------------------------------------------------------------------
 
     def _taken(self, point: Point, target: Point, facts: frozenset[object]) -> frozenset[object]:
-        """The states that go on to one side of a test."""
+        """The states that go on to one side of a test, or out of a loop."""
         truth = target is point.when_true
+        if point.kind is PointKind.LOOP:
+            return facts if truth else self._exhausted(point, _states(facts))
         test = point.node
         if test is None or not isinstance(test, cst.BaseExpression):
             return facts
+        states = _states(facts)
         there = self._says_there_is_one(test)
         if there is not None and there is not truth:
-            return frozenset(s for s in facts if isinstance(s, State) and s.phase is Phase.ABSENT)
-        return self._narrowed(facts, _implied(test, truth))
-
-    def _narrowed(
-        self, facts: frozenset[object], implied: list[tuple[cst.BaseExpression, bool]]
-    ) -> frozenset[object]:
-        """Keep the states that agree with what a test says, and remember it."""
-        said = [(self._text(node), truth) for node, truth in implied]
-        said = [(text, truth) for text, truth in said if text in self._deciding_tests()]
-        if not said:
-            return facts
-        result: set[object] = set()
-        for state in facts:
-            assert isinstance(state, State)
-            if not any((text, not truth) in state.known for text, truth in said):
-                result.add(state._replace(known=state.known | set(said)))
+            states = frozenset(s for s in states if not self._is_there(test, s))
+        result: set[State] = set()
+        for state in states:
+            known = self._decisions.taken(state.known, test, truth)
+            if known is not None:
+                result.add(state._replace(known=known))
         return frozenset(result)
 
-    def _assigned(
-        self, node: cst.Assign | cst.AnnAssign | cst.AugAssign, facts: frozenset[object]
-    ) -> frozenset[object]:
-        """Forget what was known of a name that gets a new value; ``closed = True`` is known."""
-        if isinstance(node, cst.Assign):
-            targets = [self._text(t.target) for t in node.targets]
-        else:
-            targets = [self._text(node.target)]
-        touched = {t for t in self._deciding_tests() if any(_mentions(t, x) for x in targets)}
-        if not touched:
-            return facts
-        truth = (
-            None
-            if isinstance(node, cst.AugAssign) or not node.value
-            else (constant_truth(node.value))
-        )
-        new = {(t, truth) for t in targets if t in touched} if truth is not None else set()
-        result: set[object] = set()
-        for state in facts:
-            assert isinstance(state, State)
-            kept = {(text, value) for text, value in state.known if text not in touched}
-            result.add(state._replace(known=frozenset(kept | new)))
+    def _exhausted(self, head: Point, states: frozenset[State]) -> frozenset[State]:
+        """A loop over a container that holds the thing ends only after it came to it."""
+        loops = self._naming.heads.get(head)
+        if not loops:
+            return states
+        result: set[State] = set()
+        for state in states:
+            mine = {
+                (point, key)
+                for point, keys in loops.items()
+                for key, containers in keys.items()
+                if containers & state.containers
+            }
+            if mine <= state.loops:
+                names = state.names - {key for _, key in mine}
+                result.add(state._replace(loops=state.loops - mine, names=names))
         return frozenset(result)
-
-    def _deciding_tests(self) -> set[str]:
-        """The texts of the tests under which the pool is made or something happens to it."""
-        if self._deciding is None:
-            self._deciding = set()
-            nodes = [self._life.made.site, *self._life.calls("close", "terminate", "join")]
-            for node in nodes:
-                for parent in self._tree.ancestors(node):
-                    if isinstance(parent, cst.FunctionDef):
-                        break
-                    if isinstance(parent, (cst.If, cst.IfExp)):
-                        for truth in (True, False):
-                            atoms = _implied(parent.test, truth)
-                            self._deciding.update(self._text(atom) for atom, _ in atoms)
-            if len(self._deciding) > MOST_TESTS:
-                self._deciding = set()
-        return self._deciding
 
     def _says_there_is_one(self, test: cst.BaseExpression) -> bool | None:
         """``True`` for ``if pool:``, ``False`` for ``if pool is None:``, else ``None``."""
@@ -471,47 +421,52 @@ class Typestate:
             for v in self._program.values(node)
         )
 
-    def _text(self, node: cst.BaseExpression) -> str:
-        return self._tree.module.code_for_node(node)
+    def _is_there(self, test: cst.BaseExpression, state: State) -> bool:
+        """Does what the test asks for hold the thing?"""
+        while isinstance(test, cst.UnaryOperation):
+            test = test.expression
+        asked = test.left if isinstance(test, cst.Comparison) else test
+        return state.phase is not Phase.ABSENT and (
+            self._applies(self._naming.way(asked), state) is not False
+        )
 
     # -- judgement -----------------------------------------------------------------------------
 
-    def _at_end(self, scope: Scope, facts: frozenset[object], flow: Flow, *, raised: bool) -> None:
-        """Note the pools that are closed or terminated and not joined where a scope ends."""
+    def _at_end(self, scope: Scope, states: frozenset[State], *, raised: bool) -> None:
+        """Note how the thing may be where a scope ends."""
         if self._goes_on_elsewhere(scope):
             return
-        for state in facts:
-            if isinstance(state, State) and state.phase in _OPEN_ENDED:
-                self._end(state, weak=raised or state.thrown)
-
-    def _end(self, state: State, *, weak: bool) -> None:
-        if isinstance(state.event, cst.Call):
-            self._unjoined[state.event] = self._unjoined.get(state.event, True) and weak
+        for state in states:
+            if state.phase is Phase.ABSENT:
+                continue
+            weak = raised or state.thrown
+            if not weak:
+                self._life.ends.add(state.phase)
+            if state.phase in self._machine.owing and isinstance(state.event, cst.Call):
+                self._unjoined[state.event] = self._unjoined.get(state.event, True) and weak
 
     def _goes_on_elsewhere(self, scope: Scope) -> bool:
-        """True if a caller of this scope has the pool too, so that its end is not the end."""
+        """True if a caller of this scope has the thing too, so that its end is not the end."""
         if not isinstance(scope.node, cst.FunctionDef):
             return False
         callers = self._program.references.calls(scope.node)
         if scope is self._home:
-            return self._is_returned() and bool(callers)
+            return self._events.is_returned and bool(callers)
         if callers:
             return True
         return self._has_it_from_callers(scope)
 
     def _has_it_from_callers(self, scope: Scope) -> bool:
-        """The pool is a parameter here, and nobody in this module shows what comes after."""
+        """The thing is a parameter here, and nobody in this module shows what comes after."""
         for use in self._life.uses:
             if self._tree.function_of(use.at) is scope and isinstance(use.at, cst.Name):
                 owner = self._tree.scope_of(use.at).owner_of(use.at.value)
-                if owner is scope and any(
-                    isinstance(b.node, cst.Param) for b in owner.bindings[use.at.value]
-                ):
+                if owner is scope and self._is_parameter((owner, use.at.value)):
                     return True
         return False
 
     def _judge(self) -> None:
-        joins = self._life.calls("join")
+        joins = [event.node for event in self._all_events() if event.effect is Effect.JOIN]
         for event, weak in self._unjoined.items():
             if weak and event in self._joined:
                 continue  # only an exception skips the join()
@@ -519,20 +474,27 @@ class Typestate:
             if any(self._may_follow(join, here) for join in joins):
                 continue
             self._life.unjoined.append(event)
-        self._life.early_joins = [j for j in self._early if not self._may_be_ended_before(j)]
+        for (fault, node), earlier in self._troubles.items():
+            if fault is Fault.JOINED_WHILE_OPEN:
+                if not self._may_be_ended_before(node):
+                    self._life.early_joins.append(node)
+            elif fault is not Fault.JOINED_UNSTARTED:
+                self._life.troubles.append(Trouble(fault, node, earlier))
+            elif self._reached[node] == {self._machine.first}:
+                self._life.troubles.append(Trouble(fault, node, earlier))
 
     def _may_be_ended_before(self, join: cst.Call) -> bool:
         """Was the pool given away, earlier in the text, to something that may end it?"""
         return any(
             event.effect is Effect.HAND_ON and self._tree.before(event.node, join)
-            for events in self._events.get(self._tree.function_of(join), {}).values()
+            for events in self._events.at.get(self._tree.function_of(join), {}).values()
             for event in events
         )
 
-    def _may_follow(self, join: cst.Call, here: Scope) -> bool:
+    def _may_follow(self, join: cst.CSTNode, here: Scope) -> bool:
         """A ``join()`` elsewhere, in code that no analysed path from the event leads to."""
         there = self._tree.function_of(join)
-        if there is not here and here in self._escaping:
+        if there is not here and here in self._events.escaping:
             return True
         if there is here or there in self._reached_from_home():
             return False
@@ -542,41 +504,16 @@ class Typestate:
 
     def _judge_roughly(self) -> None:
         """One of many: only what no call anywhere puts right."""
-        if any(use.kind in HANDED_ON for use in self._life.uses):
+        life = self._life
+        if any(use.kind in HANDED_ON for use in life.uses):
             return
-        joins = self._life.calls("join")
+        joins = life.calls("join")
+        ending = life.calls("close", "terminate")
         if not joins:
-            self._life.unjoined = list(self._ending)
-        elif not self._ending and not self._life.entered:
-            self._life.early_joins = list(joins)
+            life.unjoined = ending
+        elif not ending and not life.entered:
+            life.early_joins = list(joins)
 
 
-def _forget_running(facts: frozenset[object]) -> frozenset[object]:
-    """A pool that ran may have been ended since."""
-    return frozenset(
-        state._replace(phase=Phase.UNKNOWN)
-        if isinstance(state, State) and state.phase is Phase.RUNNING
-        else state
-        for state in facts
-    )
-
-
-def _implied(test: cst.BaseExpression, truth: bool) -> list[tuple[cst.BaseExpression, bool]]:
-    """The simple tests whose outcome follows from the outcome of ``test``."""
-    found: list[tuple[cst.BaseExpression, bool]] = []
-    work = [(test, truth)]
-    while work:
-        node, value = work.pop()
-        if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
-            work.append((node.expression, not value))
-        elif isinstance(node, cst.BooleanOperation):
-            if isinstance(node.operator, cst.And) is value:
-                work += [(node.left, value), (node.right, value)]
-        else:
-            found.append((node, value))
-    return found
-
-
-def _mentions(text: str, name: str) -> bool:
-    """Does the text of a test contain a name (or attribute) as a whole?"""
-    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text) is not None
+def _states(facts: Iterable[object]) -> frozenset[State]:
+    return frozenset(facts)  # type: ignore[arg-type]

@@ -67,7 +67,10 @@ class Point:
         self.predecessors: list[Point] = []
         self.thrown_from: list[Point] = []
         self.when_true: Point | None = None
-        """Of the successors of an ``if``'s or ``while``'s test: the one for a true test."""
+        """Of the successors of an ``if``'s or ``while``'s test: the one for a true test.
+
+        For the head of a ``for`` loop: the one that takes the next item.
+        """
 
     def __repr__(self) -> str:
         return f"<{self.kind.value} {type(self.node).__name__}>"
@@ -370,7 +373,9 @@ class Flow:
         test = self._frontier[0]
         exhausted = [test] if isinstance(node, cst.While) else [head]
         self._suite(node.body)
-        if test.successors:
+        if isinstance(node, cst.For):
+            head.when_true = test
+        elif test.successors:
             test.when_true = test.successors[0]
         self._connect(head)
         self._frames.pop()

@@ -109,7 +109,7 @@ class Tree:
         """A sort key by which the parts of one statement are done: operands before their call."""
         self.before(node, node)
         inner = sum(1 for _ in self.walk(node))
-        return (self._order.get(node, -1) + inner, -inner)
+        return (self._order.get(node, -1) + inner, inner)
 
     def walk(self, node: cst.CSTNode, *, into_functions: bool = False) -> Iterator[cst.CSTNode]:
         """``node`` and what is below it, in order; bodies of nested functions only on demand.

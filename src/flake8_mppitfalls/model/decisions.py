@@ -1,0 +1,97 @@
+"""Decisions: tests that come out the same way twice.
+
+``if parallel: pool = Pool()`` and later ``if parallel: pool.close()`` belong together. The tests
+under which something happens to a thing are remembered along each path, until what they speak of
+gets a new value; a path that would have one come out in both ways does not exist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import libcst as cst
+
+from flake8_mppitfalls.syntax.flow import constant_truth
+from flake8_mppitfalls.syntax.tree import Tree
+
+Known: TypeAlias = "frozenset[tuple[str, bool]]"
+"""Tests, by their text, and how they came out."""
+
+MOST_TESTS = 6
+"""With more deciding tests than this the paths are not told apart by them."""
+
+
+class Decisions:
+    """The tests that decide about some places of one file."""
+
+    def __init__(self, tree: Tree, places: Iterable[cst.CSTNode]) -> None:
+        self._tree = tree
+        self._texts: set[str] = set()
+        seen: set[cst.CSTNode] = set()
+        for place in places:
+            for parent in tree.ancestors(place):
+                if isinstance(parent, cst.FunctionDef):
+                    break
+                if isinstance(parent, (cst.If, cst.IfExp)) and parent not in seen:
+                    seen.add(parent)
+                    for truth in (True, False):
+                        self._texts.update(
+                            self.text(atom) for atom, _ in implied(parent.test, truth)
+                        )
+        if len(self._texts) > MOST_TESTS:
+            self._texts = set()
+
+    def text(self, node: cst.BaseExpression) -> str:
+        """The source of an expression."""
+        return self._tree.module.code_for_node(node)
+
+    def taken(self, known: Known, test: cst.BaseExpression, truth: bool) -> Known | None:
+        """What is known on one side of a test; ``None`` where no path leads there."""
+        if not self._texts:
+            return known
+        said = [(self.text(node), value) for node, value in implied(test, truth)]
+        said = [(text, value) for text, value in said if text in self._texts]
+        if any((text, not value) in known for text, value in said):
+            return None
+        return known | set(said) if said else known
+
+    def assigned(self, known: Known, node: cst.Assign | cst.AnnAssign | cst.AugAssign) -> Known:
+        """Forget what was known of a name that gets a new value; ``closed = True`` is known."""
+        if not self._texts:
+            return known
+        if isinstance(node, cst.Assign):
+            targets = [self.text(t.target) for t in node.targets]
+        else:
+            targets = [self.text(node.target)]
+        touched = {t for t in self._texts if any(_mentions(t, x) for x in targets)}
+        if not touched:
+            return known
+        kept = {(text, value) for text, value in known if text not in touched}
+        value = None if isinstance(node, cst.AugAssign) else node.value
+        truth = constant_truth(value) if value is not None else None
+        if truth is not None:
+            kept |= {(t, truth) for t in targets if t in touched}
+        return frozenset(kept)
+
+
+def implied(test: cst.BaseExpression, truth: bool) -> list[tuple[cst.BaseExpression, bool]]:
+    """The simple tests whose outcome follows from the outcome of ``test``."""
+    found: list[tuple[cst.BaseExpression, bool]] = []
+    work = [(test, truth)]
+    while work:
+        node, value = work.pop()
+        if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
+            work.append((node.expression, not value))
+        elif isinstance(node, cst.BooleanOperation):
+            if isinstance(node.operator, cst.And) is value:
+                work += [(node.left, value), (node.right, value)]
+        else:
+            found.append((node, value))
+    return found
+
+
+def _mentions(text: str, name: str) -> bool:
+    """Does the text of a test contain a name (or attribute) as a whole?"""
+    return re.search(rf"(?<![\w.]){re.escape(name)}(?!\w)", text) is not None
