@@ -8,6 +8,7 @@ attributes. What the file does not say may cross.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -76,6 +77,10 @@ class Culprit:
         return self.bound or bool(self.attribute)
 
 
+def _is_none(node: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.Name) and node.value == "None"
+
+
 def _culprit(part: Part, stop: Stop) -> Culprit:
     by_name = stop.obstacle in (Obstacle.LOCAL, Obstacle.REPLACED)
     bound = isinstance(part.value, BoundMethod) and not by_name
@@ -106,6 +111,7 @@ class Crossing:
         self._suspects: dict[tuple[cst.ClassDef, Transport], list[str]] = {}
         self._asking: set[object] = set()
         self._cuts = 0
+        self._subclasses: dict[cst.ClassDef, list[cst.ClassDef]] = {}
         self._own_pickling: bool | None = None
 
     # -- tasks ---------------------------------------------------------------------------------
@@ -227,6 +233,8 @@ class Crossing:
         if kind is Constant or kind is Computed:
             return
         stop = self._refusals.stop(value, transport)
+        if stop is not None and self._is_one_of_many(stop.value):
+            return
         if stop is not None:
             yield stop
             return
@@ -243,7 +251,52 @@ class Crossing:
         if stop is not None:
             yield stop
         elif isinstance(owner, (Instance, Made)) and owner.cls is not None and depth < DEEPEST:
-            yield from self._held(owner, transport, receiver, at, depth)
+            found = list(self._held(owner, transport, receiver, at, depth))
+            if not found and isinstance(owner, Instance) and owner.site is None:
+                method = value.node if isinstance(value, BoundMethod) else None
+                for heir in self._heirs(owner.cls, method, at):
+                    found += self._held(Instance(heir, None), transport, receiver, at, depth)
+            yield from found
+
+    def _is_one_of_many(self, value: Value) -> bool:
+        """Is it one of several types that an annotation leaves open (``str | Connection``)?"""
+        node: cst.CSTNode | None = getattr(value, "site", None)
+        if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
+            names = str(node.evaluated_value).replace("None", "")
+            return len([name for name in re.split(r"[|,]", names) if name.strip("[] ")]) > 1
+        while node is not None:
+            parent = self._tree.parent(node)
+            if isinstance(parent, cst.BinaryOperation):
+                if not any(_is_none(side) for side in (parent.left, parent.right)):
+                    return True
+            elif isinstance(parent, cst.Subscript):
+                if self._tree.qualified(parent.value).rpartition(".")[2] == "Union":
+                    elements = [e.slice for e in parent.slice if isinstance(e.slice, cst.Index)]
+                    if sum(1 for e in elements if not _is_none(e.value)) > 1:
+                        return True
+            elif not isinstance(parent, (cst.Index, cst.SubscriptElement)):
+                return False
+            node = parent
+        return False
+
+    def _heirs(
+        self, cls: cst.ClassDef, method: cst.FunctionDef | None, at: cst.CSTNode
+    ) -> Iterator[cst.ClassDef]:
+        """The derived classes of which ``self`` may be an object at ``at``.
+
+        They inherit the function that stands there, and the method that is handed over.
+        """
+        classes = self._evaluator.classes
+        inherited = [method] if method is not None else []
+        for node in (at, *self._tree.ancestors(at)):
+            if isinstance(node, cst.FunctionDef) and classes.of_method(node) is not None:
+                inherited.append(node)
+                break
+        if cls not in self._subclasses:
+            self._subclasses[cls] = classes.subclasses(cls)
+        for heir in self._subclasses[cls]:
+            if all(classes.method(heir, m.name.value) is m for m in inherited):
+                yield heir
 
     # -- names ---------------------------------------------------------------------------------
 

@@ -119,8 +119,7 @@ class UnpicklableSelf(Rule):
             return None
         transport = Transport(starting=True, dill=made.flavour == "multiprocess")
         for culprit in program.crossing.of_object(made, receiver, call, transport):
-            direct = "." not in culprit.attribute
-            if not (culprit.thread and direct and _where(program, culprit) == "__init__"):
+            if not (culprit.thread and _is_set_by_constructor(program, culprit)):
                 return culprit  # else: MPP305
         return None
 
@@ -154,6 +153,14 @@ class UnpicklableSelf(Rule):
             consequence=consequence,
             instead=instead,
         )
+
+
+def _is_set_by_constructor(program: Program, culprit: Culprit) -> bool:
+    """Is it the attribute itself, as ``__init__`` sets it?"""
+    if not isinstance(culprit.store, cst.Attribute) or _where(program, culprit) != "__init__":
+        return False
+    store = program.evaluator.classes.store_of(culprit.store)
+    return store is not None and culprit.value in program.evaluator.stored(store)
 
 
 def _where(program: Program, culprit: Culprit) -> str:
