@@ -240,9 +240,11 @@ class Evaluator:
             own = self._own_object(function, param)
             if own is not None:
                 return (own,)
-        groups: list[Values] = []
-        if not isinstance(param.star, str) or not param.star:
-            groups = [self.given(given) for given in self.references.arguments_for(function, param)]
+        if isinstance(param.star, str) and param.star:
+            return (UNKNOWN,)  # the annotation says what its elements are
+        groups: list[Values] = [
+            self.given(given) for given in self.references.arguments_for(function, param)
+        ]
         declared = self.annotations.of(binding.annotation) if binding.annotation is not None else ()
         undecided = not groups or any(UNKNOWN in group for group in groups)
         if param.default is not None:

@@ -264,6 +264,8 @@ class Tasks:
             return None
         if classes.method(value.node, "__init__") is not None:
             return None
+        if any(cls.decorators for cls in classes.mro(value.node)):
+            return None  # a dataclass has a constructor of its own
         return self._task(
             call, maker.name, maker.shape, maker.parameters, self._made_by(call), maker.makes
         )
