@@ -13,13 +13,16 @@ from flake8_mppitfalls.model.changes import Changes
 from flake8_mppitfalls.model.commandline import CommandLine
 from flake8_mppitfalls.model.concurrency import Concurrency
 from flake8_mppitfalls.model.conditions import WINDOWS, Conditions
+from flake8_mppitfalls.model.conventions import Conventions
 from flake8_mppitfalls.model.counts import Counts
 from flake8_mppitfalls.model.crossing import Crossing
 from flake8_mppitfalls.model.escapes import Escapes
 from flake8_mppitfalls.model.evaluate import Evaluator
+from flake8_mppitfalls.model.fit import Fit
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.locking import Locking
 from flake8_mppitfalls.model.module_state import ModuleState
+from flake8_mppitfalls.model.nature import Nature
 from flake8_mppitfalls.model.paths import Paths
 from flake8_mppitfalls.model.prompts import Prompts
 from flake8_mppitfalls.model.rebuilding import Rebuilding
@@ -180,6 +183,21 @@ class Program:
     def lifetimes(self) -> Lifetimes:
         """In which states the pools may be when something happens to them."""
         return Lifetimes(self)
+
+    @cached_property
+    def nature(self) -> Nature:
+        """Of which type a value surely is."""
+        return Nature(self.evaluator)
+
+    @cached_property
+    def fit(self) -> Fit:
+        """Whether the arguments of a task fit the signature of its function."""
+        return Fit(self)
+
+    @cached_property
+    def conventions(self) -> Conventions:
+        """Where a worker API is called in the manner of another one."""
+        return Conventions(self)
 
     @cached_property
     def results(self) -> Results:
