@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 _PARAMETERS = ("method", "force")
 _ENTRIES = frozenset({"main", "cli"})
+_FOR_OTHERS = (
+    "at import decides for every program that uses this module, and fails where one has decided",
+    "use get_context() with a name",
+)
 _LATER = "call it once, first thing under the main guard, or use get_context() with a name"
 
 
@@ -109,8 +114,11 @@ class _Calls:
         """What goes wrong, and what to do about it."""
         program = self._program
         owner = program.paths.owner(call)
-        if self._runs_at_import(call, method):
-            return "runs again in each child that imports this module, and fails there", _LATER
+        if self._runs_at_import(call):
+            if method != "fork":
+                return "runs again in each child that imports this module, and fails there", _LATER
+            if not self._is_script:
+                return _FOR_OTHERS
         if self._is_in_worker(call):
             return "runs in a worker, where the start method is set already, and fails", _LATER
         if isinstance(owner, cst.FunctionDef):
@@ -136,11 +144,16 @@ class _Calls:
 
     # -- where it stands -----------------------------------------------------------------------
 
-    def _runs_at_import(self, call: cst.Call, method: str) -> bool:
+    @cached_property
+    def _is_script(self) -> bool:
+        """A module with a guard, or one that starts processes while it is imported."""
         program = self._program
-        if program.is_main_file or (method == "fork" and self._has_guard):
-            return False
-        if program.conditions.is_guarded(call):
+        started = Effect(program.runs, program.starts.direct, program.runs.at_import)
+        return self._has_guard or bool(started.of(self._tree.module))
+
+    def _runs_at_import(self, call: cst.Call) -> bool:
+        program = self._program
+        if program.is_main_file or program.conditions.is_guarded(call):
             return False
         return any(program.runs.at_import(root) for root in program.paths.roots(call))
 

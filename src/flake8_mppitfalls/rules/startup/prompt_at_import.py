@@ -64,7 +64,7 @@ class PromptAtImport(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each place at module level where standard input is read."""
-        if program.is_main_file or not _may_ask(program) or not program.starts.spawned:
+        if program.is_main_file or not program.prompts.may_read() or not program.starts.spawned:
             return
         if not program.conditions.guards():
             return
@@ -76,15 +76,3 @@ class PromptAtImport(Rule):
                 what = "this loop" if isinstance(place, cst.For) else "this call"
                 yield self.finding(place, what=program.source(place, what))
                 break
-
-
-def _may_ask(program: Program) -> bool:
-    tree = program.tree
-    return bool(
-        tree.calls_to("input")
-        or tree.calls_to("raw_input")
-        or tree.calls_to("getpass")
-        or "stdin" in tree.attributes
-        or "stdin" in tree.loads
-        or "__stdin__" in tree.attributes
-    )
