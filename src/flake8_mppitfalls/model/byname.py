@@ -78,6 +78,10 @@ class ByName:
                 return True
         return False
 
+    def takes_name(self, node: cst.FunctionDef) -> bool:
+        """Is it an inner function that ``functools.wraps`` gives the name of another?"""
+        return self.is_nested(node) and "functools.wraps" in decorator_names(self._tree, node)
+
     def _stands_for(self, expression: cst.BaseExpression, node: cst.CSTNode) -> bool:
         return any(
             isinstance(v, (Function, Lambda, BoundMethod)) and v.node is node

@@ -28,6 +28,7 @@ from flake8_mppitfalls.model.values import (
     Computed,
     Constant,
     Container,
+    Function,
     Instance,
     Made,
     Member,
@@ -191,8 +192,33 @@ class Crossing:
     def _of_part(self, part: Part, transport: Transport, at: cst.CSTNode) -> Iterator[Culprit]:
         if isinstance(part.value, (Member, ResultMember)) and not part.is_callable:
             return  # a method, or some plain attribute
+        if isinstance(part.value, Function) and not transport.dill:
+            if self._is_wrapped_anew(part.value.node, part.node):
+                yield _culprit(part, Stop(Obstacle.LOCAL, part.value, "the wrapper"))
+                return
         for stop in self._stops(part.value, transport, part.node, at):
             yield _culprit(part, stop)
+
+    def _is_wrapped_anew(self, inner: cst.FunctionDef, node: cst.BaseExpression) -> bool:
+        """Is it the result of ``timed(work)``, with the name of ``work``, but not in its place?"""
+        if not self._refusals.by_name.takes_name(inner):
+            return False
+        for name, call in self._calls_behind(node):
+            first = call.args[0].value if call.args else None
+            for value in self._evaluator.values(first):
+                if isinstance(value, Function) and value.node.name.value != name:
+                    return not self._refusals.by_name.is_nested(value.node)
+        return False
+
+    def _calls_behind(self, node: cst.BaseExpression) -> Iterator[tuple[str, cst.Call]]:
+        """The calls whose result an expression is, with the name that the module has for it."""
+        if isinstance(node, cst.Call):
+            yield "", node
+        elif isinstance(node, cst.Name):
+            for binding in self._evaluator.bindings(node):
+                if isinstance(binding.value, cst.Call) and not binding.path:
+                    at_top = binding.scope.parent is None
+                    yield binding.name if at_top else "", binding.value
 
     def of_expression(
         self, node: cst.BaseExpression, transport: Transport, at: cst.CSTNode

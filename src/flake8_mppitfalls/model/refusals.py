@@ -76,15 +76,15 @@ class Refusals:
         self._program = program
         self._evaluator = program.evaluator
         self._tree = program.tree
-        self._by_name = ByName(program.evaluator)
-        self.decorators = Decorators(program.evaluator, self._by_name)
+        self.by_name = ByName(program.evaluator)
+        self.decorators = Decorators(program.evaluator, self.by_name)
         self._managers: bool | None = None
 
     def stop(self, value: Value, transport: Transport) -> Stop | None:
         """What stops the value itself, whatever its attributes are."""
         refused: Refused | None = None
         if isinstance(value, Lambda):
-            if transport.dill or self._by_name.is_renamed(value.node):
+            if transport.dill or self.by_name.is_renamed(value.node):
                 return None
             return Stop(Obstacle.LAMBDA, value, "a lambda")
         if isinstance(value, (Function, Class)):
@@ -107,13 +107,13 @@ class Refusals:
             refused = self._view(value)
         elif isinstance(value, External):
             refused = picklable.external(value.name)
-            if refused is None and self._by_name.is_module(value.name):
+            if refused is None and self.by_name.is_module(value.name):
                 refused = picklable.MODULE
         elif isinstance(value, Member):
             return self._stop_made(value.receiver, transport)
         elif isinstance(value, (Result, ResultMember)):
             result = value if isinstance(value, Result) else value.receiver
-            local = self._by_name.local_type(result) if not transport.dill else None
+            local = self.by_name.local_type(result) if not transport.dill else None
             if local is not None:
                 return Stop(Obstacle.LOCAL, value, local)
             if result.name == "<value>.get_lock" and not transport.starting:
@@ -171,7 +171,7 @@ class Refusals:
         """Something defined inside a function: the other side can't find it by its name."""
         if transport.dill:
             return None
-        what = self._by_name.local(node, transport.spawning)
+        what = self.by_name.local(node, transport.spawning)
         if what is not None:
             return Stop(Obstacle.LOCAL, value, what)
         return self._replaced(value, node)

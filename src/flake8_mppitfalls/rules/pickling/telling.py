@@ -25,7 +25,9 @@ def fails(program: Program, task: Task, error: str = "") -> str:
     role = task.shape.role
     if role == "process":
         return "the process can't be started by spawn or forkserver"
-    if role in ("initializer", "manager"):
+    if role == "manager":
+        return "the manager can't be started by spawn or forkserver"
+    if role == "initializer":
         return "the workers can't be started by spawn or forkserver"
     method = called(program, task)
     if task.gives is api.Kind.RESULTS:
