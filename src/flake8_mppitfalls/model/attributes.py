@@ -356,7 +356,7 @@ class Attributes:
         """The methods of the class that set the attribute, or call one that does."""
         own = self._stores()
         methods = self._evaluator.classes.methods(cls)
-        found = [m for m in methods if name in own.get(m, ())]
+        found = [m for m in methods if name in own.get(m, ()) or self._deletes(m, name)]
         for _ in range(DEEPEST):
             names = {m.name.value for m in found}
             more = [m for m in methods if m not in found and self._calls_any(m, names)]
@@ -364,6 +364,16 @@ class Attributes:
                 break
             found += more
         return found
+
+    def _deletes(self, method: cst.FunctionDef, name: str) -> bool:
+        scope, key = self._tree.scopes[method], self._self_name(method)
+        return any(
+            isinstance(target, cst.Attribute)
+            and target.attr.value == name
+            and self._is_object(target.value, key, scope)
+            for deletion in self._tree.nodes(cst.Del)
+            for target in _targets(deletion.target)
+        )
 
     def _calls_any(self, method: cst.FunctionDef, names: set[str]) -> bool:
         scope = self._tree.scopes[method]
