@@ -37,6 +37,7 @@ class Life:
         troubles: the other events that go wrong.
         missed: the ``join()`` calls that are for another one of those that its call makes.
         ends: the phases in which it may be when nobody can do anything with it any more.
+        is_left_by_exception: an exception may leave it as it was made (asked for strictly).
         is_handed_on: it goes where the file does not show what happens to it.
         entered: the ``with`` items (or ``enter_context`` calls) that enter it.
     """
@@ -49,6 +50,7 @@ class Life:
     troubles: list[Trouble] = field(default_factory=list)
     missed: dict[cst.CSTNode, set[Phase]] = field(default_factory=dict)
     ends: set[Phase] = field(default_factory=set)
+    is_left_by_exception: bool = False
     is_handed_on: bool = False
     entered: list[cst.CSTNode] = field(default_factory=list)
 

@@ -73,14 +73,25 @@ class Lifetimes:
         """The life of a pool, executor or process that a call of this file makes."""
         life = self._lives.get(made.site)
         if life is None:
-            uses = self._program.uses.of(made.site)
-            life = Life(made, uses)
-            life.is_one_of_many = any(use.through_container for use in uses)
-            life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
-            life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)
+            life = self._begin(made)
             if self._has_a_story(life):
                 Typestate(self._program, life).run()
             self._lives[made.site] = life
+        return life
+
+    def strictly(self, made: Made) -> Life:
+        """Its life where every exception counts."""
+        life = self._begin(made)
+        if self._has_a_story(life):
+            Typestate(self._program, life, strict=True).run()
+        return life
+
+    def _begin(self, made: Made) -> Life:
+        uses = self._program.uses.of(made.site)
+        life = Life(made, uses)
+        life.is_one_of_many = any(use.through_container for use in uses)
+        life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
+        life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)
         return life
 
     def _has_a_story(self, life: Life) -> bool:

@@ -70,10 +70,12 @@ ABSENT = State(Phase.ABSENT)
 class Typestate:
     """The data flow for one thing."""
 
-    def __init__(self, program: Program, life: Life) -> None:
+    def __init__(self, program: Program, life: Life, *, strict: bool = False) -> None:
+        """``strict``: exceptions count; asked is where the thing may be left as it was made."""
         self._program = program
         self._tree = program.tree
         self._life = life
+        self._strict = strict
         self._machine = MACHINES[life.made.kind]
         self._events = Events(program, life, self._machine)
         self._naming = self._events.naming
@@ -166,6 +168,9 @@ class Typestate:
             return self._thrown(point, states)
 
         before = flow.forward(frozenset(start), transfer, thrown, self._taken)
+        if self._strict and not self._goes_on_elsewhere(scope):
+            for point, facts in before.items():
+                self._may_be_left_at(point, _states(facts))
         ended = _states(before.get(flow.exit, frozenset()))
         self._at_end(scope, ended, raised=False)
         self._at_end(scope, _states(before.get(flow.raised, frozenset())), raised=True)
@@ -298,6 +303,8 @@ class Typestate:
         """What a point does to the states besides its events: assignments, re-raising."""
         node = point.node
         if point.kind is PointKind.RERAISE and isinstance(node, (cst.Try, cst.TryStar)):
+            if self._strict and _catches_errors(node):
+                return frozenset()  # only Ctrl-C and the like get here
             if self._settles_in(node):
                 states = self._forget(states)
         if isinstance(node, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
@@ -332,8 +339,18 @@ class Typestate:
         owing = self._machine.owing
         return frozenset(s._replace(thrown=True) if s.phase in owing else s for s in states)
 
+    def _may_be_left_at(self, point: Point, states: frozenset[State]) -> None:
+        """Note that an exception out of a point, caught by nobody, leaves the thing as it was."""
+        if point.exceptional or point.node is None or self._settles_in(point.node):
+            return
+        if any(state.phase is self._machine.first for state in states):
+            if any(isinstance(node, cst.Call) for node in self._tree.walk(point.node)):
+                self._life.is_left_by_exception = True
+
     def _forget(self, states: frozenset[State]) -> frozenset[State]:
         """What was as it was made may have been ended (or started) since."""
+        if self._strict:
+            return states
         first = self._machine.first
         return frozenset(
             s._replace(phase=Phase.UNKNOWN, event=None) if s.phase is first else s for s in states
@@ -442,6 +459,8 @@ class Typestate:
             weak = raised or state.thrown
             if not weak:
                 self._life.ends.add(state.phase)
+            elif state.phase is self._machine.first:
+                self._life.is_left_by_exception = True
             if state.phase in self._machine.owing and isinstance(state.event, cst.Call):
                 self._unjoined[state.event] = self._unjoined.get(state.event, True) and weak
 
@@ -517,3 +536,8 @@ class Typestate:
 
 def _states(facts: Iterable[object]) -> frozenset[State]:
     return frozenset(facts)  # type: ignore[arg-type]
+
+
+def _catches_errors(node: cst.Try | cst.TryStar) -> bool:
+    """Is there an ``except Exception``?"""
+    return any(isinstance(h.type, cst.Name) and h.type.value == "Exception" for h in node.handlers)
