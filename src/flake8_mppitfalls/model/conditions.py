@@ -8,7 +8,6 @@ around a node whether it can be reached in that world.
 from __future__ import annotations
 
 import bisect
-import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -99,38 +98,6 @@ class Conditions:
     def is_guard(self, test: cst.CSTNode) -> bool:
         """True if a test holds in the main program only (``__name__ == "__main__"``)."""
         return self.truth(test, CHILD) is False and self.truth(test, PROGRAM) is not False
-
-    def guards(self) -> list[cst.CSTNode]:
-        """The statements and operators that part the main program from an import, in order.
-
-        Those at module level, and where there is none those in functions.
-        """
-        kinds = (cst.If, cst.Match, cst.IfExp, cst.BooleanOperation)
-        if "__name__" not in self._tree.loads:
-            return []
-        found: list[cst.CSTNode] = [
-            node for kind in kinds for node in self._tree.nodes(kind) if self._parts(node)
-        ]
-        at_module_level = [n for n in found if not self._tree.function_of(n).is_function]
-        found = at_module_level or found
-        if len(found) > 1:
-            before = self._tree.before
-            found.sort(key=functools.cmp_to_key(lambda a, b: -1 if before(a, b) else 1))
-        return found
-
-    def _parts(self, node: cst.CSTNode) -> bool:
-        """Does ``node`` have a branch that only the main program takes?"""
-        if isinstance(node, (cst.If, cst.IfExp)):
-            program = self.truth(node.test, PROGRAM)
-            child = self.truth(node.test, CHILD)
-            if child is True:
-                return program is False and node.orelse is not None
-            return child is False and program is not False
-        if self.is_guarded(node):
-            return False
-        if isinstance(node, cst.BooleanOperation):
-            return self._tree.parent(node).__class__ is cst.Expr and self.is_guarded(node.right)
-        return isinstance(node, cst.Match) and any(self.is_guarded(c.body) for c in node.cases)
 
     def is_frozen_only(self, node: cst.CSTNode) -> bool:
         """True if ``node`` runs in a frozen program only: ``if getattr(sys, "frozen", False):``."""

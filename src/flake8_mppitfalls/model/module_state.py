@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.runs import Effect
+from flake8_mppitfalls.model.effects import Effect
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:

@@ -19,8 +19,10 @@ from flake8_mppitfalls.model.crossing import Crossing
 from flake8_mppitfalls.model.escapes import Escapes
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.fit import Fit
+from flake8_mppitfalls.model.guards import Guards
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.locking import Locking
+from flake8_mppitfalls.model.loops import Loops
 from flake8_mppitfalls.model.module_state import ModuleState
 from flake8_mppitfalls.model.nature import Nature
 from flake8_mppitfalls.model.paths import Paths
@@ -105,6 +107,11 @@ class Program:
         return Sides(self.evaluator, self._tasks, self.conditions)
 
     @cached_property
+    def guards(self) -> list[cst.CSTNode]:
+        """The tests that part the main program from an import of the file, in order."""
+        return Guards(self.tree, self.conditions).all()
+
+    @cached_property
     def runs(self) -> Runs:
         """What runs when a piece of code runs."""
         return Runs(self.evaluator, self._tasks, self.conditions)
@@ -153,6 +160,11 @@ class Program:
     def locking(self) -> Locking:
         """Which places are reached under a lock."""
         return Locking(self)
+
+    @cached_property
+    def loops(self) -> Loops:
+        """What loops run again, and what varies in them."""
+        return Loops(self)
 
     @cached_property
     def starts(self) -> Starts:

@@ -2,13 +2,12 @@
 
 ``Runs.steps(owner)`` are the places in the code of a module, function or lambda at which something
 may happen: calls, decorators, entered contexts, loops. A step names the functions of this module
-that run there. An :class:`Effect` asks for each step, and for what it runs, however deep, whether
-it does one particular thing: starts a process, reads the command line.
+that run there.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
@@ -34,13 +33,11 @@ from flake8_mppitfalls.model.values import (
 from flake8_mppitfalls.syntax.scopes import ScopeKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from flake8_mppitfalls.model.conditions import Conditions, World
     from flake8_mppitfalls.model.evaluate import Evaluator
-    from flake8_mppitfalls.model.tasks import Tasks
-
-T = TypeVar("T")
+    from flake8_mppitfalls.model.tasks import Task, Tasks
 
 _LAZY_DECORATORS = frozenset({"delayed", "remote", "fixture", "overload"})
 """A call of a function under one of these (``dask.delayed``, ``ray.remote``) does not run it."""
@@ -187,6 +184,28 @@ class Runs:
                 values = self._evaluator.values(given) if given is not None else ()
                 if len(values) == 1 and isinstance(values[0], Constant):
                     yield parameter_key(name), values[0].value
+
+    def decided_by_task(self, task: Task, function: cst.CSTNode) -> World:
+        """As a world: the constants that a worker API call gives to parameters that are tested."""
+        values = self._evaluator.values(task.callable)
+        if not isinstance(function, cst.FunctionDef) or has_stars(task.call):
+            return {}
+        if not all(isinstance(v, (Function, BoundMethod)) and v.node is function for v in values):
+            return {}
+        skip = int(all(isinstance(value, BoundMethod) for value in values))
+        names = positional_names(function.params)
+        found: dict[str, object] = {}
+        for name in self._tested_parameters(function):
+            position = names.index(name) - skip if name in names else -1
+            given = [self._evaluator.given(g) for g in task.given_for(position, name)]
+            params = (*function.params.params, *function.params.kwonly_params)
+            default = next(param.default for param in params if param.name.value == name)
+            if not given and default is not None:
+                given = [self._evaluator.values(default)]
+            decided = [value for group in given for value in group]
+            if len(decided) == 1 and isinstance(decided[0], Constant):
+                found[parameter_key(name)] = decided[0].value
+        return found
 
     def _tested_parameters(self, function: cst.FunctionDef) -> frozenset[str]:
         known = self._tested.get(function)
@@ -395,72 +414,3 @@ class Runs:
                 and _PROPERTIES.intersection(decorator_names(self._tree, function))
             )
         return self._property_names
-
-
-class Effect(Generic[T]):
-    """One thing that steps may do, themselves or through the functions that they run.
-
-    Args:
-        runs: the steps.
-        direct: what a step itself does, of this kind.
-        passes: which steps count (their conditions allow them).
-    """
-
-    def __init__(
-        self,
-        runs: Runs,
-        direct: Callable[[Step], Iterable[T]],
-        passes: Callable[[cst.CSTNode], bool],
-    ) -> None:
-        self._runs = runs
-        self._direct = direct
-        self._passes = passes
-        self._of_unit: dict[Unit, dict[T, None]] = {}
-
-    def at(self, step: Step) -> list[T]:
-        """What happens at a step, however deep in the functions that it runs."""
-        found = dict.fromkeys(self._direct(step))
-        for unit in self._runs.units(step):
-            found.update(self._of(unit))
-        return list(found) if found and self._passes(step.node) else []
-
-    def of(self, function: cst.CSTNode) -> list[T]:
-        """What happens when a function runs."""
-        return list(self._of(Unit(function)))
-
-    def _of(self, unit: Unit) -> dict[T, None]:
-        known = self._of_unit.get(unit)
-        return known if known is not None else self._solve(unit)
-
-    def _solve(self, root: Unit) -> dict[T, None]:
-        """Find all functions that are reached, then hand the effects back against the calls."""
-        results: dict[Unit, dict[T, None]] = {}
-        callers: dict[Unit, list[Unit]] = {}
-        work = [root]
-        while work:
-            unit = work.pop()
-            if unit in results:
-                continue
-            own = results[unit] = {}
-            for step in self._runs.steps_of_unit(unit):
-                direct = dict.fromkeys(self._direct(step))
-                if not (direct or step.functions) or not self._passes(step.node):
-                    continue
-                own.update(direct)
-                for called in self._runs.units(step):
-                    solved = self._of_unit.get(called)
-                    if solved is not None:
-                        own.update(solved)
-                    else:
-                        callers.setdefault(called, []).append(unit)
-                        work.append(called)
-        changed = [unit for unit, own in results.items() if own]
-        while changed:
-            unit = changed.pop()
-            for caller in callers.get(unit, ()):
-                before = len(results[caller])
-                results[caller].update(results[unit])
-                if len(results[caller]) > before:
-                    changed.append(caller)
-        self._of_unit.update(results)
-        return results[root]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.runs import Effect, Runs, Step
+from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.runs import Runs, Step
 from flake8_mppitfalls.model.signatures import argument
 from flake8_mppitfalls.model.startmethods import METHODS, SPAWNING
 from flake8_mppitfalls.model.values import DEFAULT, Constant, External, Made, Member, Result

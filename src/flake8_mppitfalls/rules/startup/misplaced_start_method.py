@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls import project
+from flake8_mppitfalls.model.effects import Effect
 from flake8_mppitfalls.model.handlers import is_handler
-from flake8_mppitfalls.model.runs import Effect, Step
+from flake8_mppitfalls.model.runs import Step
 from flake8_mppitfalls.model.signatures import argument, has_double_star
 from flake8_mppitfalls.model.values import Constant
 from flake8_mppitfalls.rules.base import Finding, Rule
@@ -96,7 +97,7 @@ class _Calls:
         self._program = program
         self._tree = program.tree
         self._setters = set(setters)
-        self._has_guard = bool(program.conditions.guards())
+        self._has_guard = bool(program.guards)
         passes = program.runs.in_program
         self._sets = Effect(program.runs, self._setting, passes)
         self._fixes = Effect(program.runs, program.starts.fixing, passes)

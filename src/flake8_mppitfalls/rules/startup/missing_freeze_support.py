@@ -102,7 +102,7 @@ def _frozen_branch(program: Program) -> cst.CSTNode | None:
 
 def _guard(program: Program) -> cst.CSTNode | None:
     """The first guard under which something is started, or else the first guard."""
-    guards = program.conditions.guards()
+    guards = program.guards
     if len(guards) > 1:
         for guard in guards:
             if _starts_within(program, guard):

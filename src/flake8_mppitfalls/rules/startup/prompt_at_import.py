@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.runs import Effect
+from flake8_mppitfalls.model.effects import Effect
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class PromptAtImport(Rule):
         """Yield each place at module level where standard input is read."""
         if program.is_main_file or not program.prompts.may_read() or not program.starts.spawned:
             return
-        if not program.conditions.guards():
+        if not program.guards:
             return
         asked = Effect(program.runs, program.prompts.read, program.runs.at_import)
         for step in program.runs.steps(program.tree.module):
