@@ -139,6 +139,9 @@ class Concurrency:
         if task.name == "apply" or (task.name in _SINGLE and self._is_awaited(task.call)):
             return self._times_of_owner(task.call, made) if task.name != "apply" else 1
         if task.name in _SINGLE:
+            scope = self._tree.function_of(task.call)
+            if all(self._tree.function_of(pool.site) is scope for pool in task.receivers):
+                return SEVERAL if self._is_repeated(task.call, made) else 1
             return self._sum([task.call], made)
         iterable = task.argument("iterable")
         if isinstance(iterable, (cst.List, cst.Tuple)) and len(iterable.elements) < SEVERAL:
@@ -183,12 +186,29 @@ class Concurrency:
         seen: frozenset[cst.CSTNode] = frozenset(),
     ) -> int:
         """How often ``node`` is evaluated, for each time that ``made`` is."""
-        for loop in self._loops_around(node):
-            if made is not None and self._tree.is_within(made, loop):
-                continue
-            if not self._is_serial(node, loop):
-                return SEVERAL
+        if self._is_repeated(node, made):
+            return SEVERAL
+        if self._is_joined_here(node):
+            return 1
         return self._times_of_owner(node, made, seen)
+
+    def _is_repeated(self, node: cst.CSTNode, made: cst.CSTNode | None) -> bool:
+        """Is ``node`` in a loop that does not wait for the process that it makes?"""
+        return any(
+            not self._is_serial(node, loop)
+            for loop in self._loops_around(node)
+            if made is None or not self._tree.is_within(made, loop)
+        )
+
+    def _is_joined_here(self, node: cst.CSTNode) -> bool:
+        """Has the process that ``node`` makes ended when its function returns?"""
+        scope = self._tree.function_of(node)
+        return any(
+            use.kind is UseKind.METHOD
+            and use.name == "join"
+            and self._tree.function_of(use.node) is scope
+            for use in self._program.uses.of(node)
+        )
 
     def _times_of_owner(
         self,
