@@ -34,7 +34,7 @@ class Decisions:
             for parent in tree.ancestors(place):
                 if isinstance(parent, cst.FunctionDef):
                     break
-                if isinstance(parent, (cst.If, cst.IfExp)) and parent not in seen:
+                if isinstance(parent, (cst.If, cst.IfExp, cst.While)) and parent not in seen:
                     seen.add(parent)
                     for truth in (True, False):
                         self._texts.update(

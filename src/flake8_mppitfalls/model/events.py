@@ -17,6 +17,7 @@ from flake8_mppitfalls.model.machine import MACHINES, Effect
 from flake8_mppitfalls.model.naming import LOOSE, NOT, How, Naming, Way
 from flake8_mppitfalls.model.signatures import argument, positional_names
 from flake8_mppitfalls.model.uses import HANDED_ON, Use, UseKind
+from flake8_mppitfalls.model.values import Instance
 from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -51,6 +52,7 @@ class Event:
     container: cst.CSTNode | None = None
 
 
+_CONTEXT_METHODS = {"__enter__": PointKind.ENTER, "__exit__": PointKind.LEAVE}
 _RANKS = {Effect.CLEAR: 0, Effect.HOLD: 2}
 
 
@@ -60,6 +62,7 @@ class Events:
     Attributes:
         at: for each function (or the module) the events at its points.
         calls: the calls of this module's functions that are entered.
+        entered: the functions that ``with`` statements call.
         escaping: the functions that use the thing and are themselves given away.
         naming: how the thing is reached.
         home: where it is made.
@@ -73,6 +76,7 @@ class Events:
         self._methods = api.METHODS[life.made.kind]
         self._calls: dict[cst.CSTNode, None] = {}
         self.at: dict[Scope, dict[Point, list[Event]]] = {}
+        self.entered: set[Scope] = set()
         self.escaping: set[Scope] = set()
         self.naming = Naming(program, life.made.site, life.uses)
         self.home = self._tree.function_of(life.made.site)
@@ -231,6 +235,26 @@ class Events:
                     for site in self._program.references.calls(scope.node):
                         caller = self._tree.function_of(site.call)
                         self._place(caller, self._call(scope, site))
+                    if scope.node.name.value in _CONTEXT_METHODS:
+                        self._add_with(scope, scope.node)
+
+    def _add_with(self, scope: Scope, function: cst.FunctionDef) -> None:
+        """``with Renderer() as renderer:`` calls ``__enter__()`` and ``__exit__()``."""
+        cls = self._program.evaluator.classes.of_method(function)
+        if cls is None or not self.naming.is_only_one(cls):
+            return
+        kind = _CONTEXT_METHODS[function.name.value]
+        for item in self._tree.nodes(cst.WithItem):
+            values = self._program.values(item.item)
+            if not any(isinstance(v, Instance) and v.cls is cls for v in values):
+                continue
+            self.entered.add(scope)
+            caller = self._tree.function_of(item)
+            events = self.at.setdefault(caller, {})
+            for point in self._program.evaluator.flow(caller).points:
+                if point.node is item and point.kind is kind:
+                    event = Event(Effect.CALL, item, called=function)
+                    events.setdefault(point, []).append(event)
 
     def _scopes(self) -> dict[Scope, None]:
         """Where something happens to the thing, or to a name of others that may hold it."""

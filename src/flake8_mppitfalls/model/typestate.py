@@ -471,7 +471,7 @@ class Typestate:
         callers = self._program.references.calls(scope.node)
         if scope is self._home:
             return self._events.is_returned and bool(callers)
-        if callers:
+        if callers or scope in self._events.entered:
             return True
         return self._has_it_from_callers(scope)
 
