@@ -143,7 +143,7 @@ class Parts:
                 return [(value, ()) for value in (*plain, *named)]
             if name == "dict":
                 named = [arg.value for arg in call.args if arg.keyword is not None]
-                return [(v, ()) for v in (*filter(self._is_container, plain), *named)]
+                return [(v, ()) for v in (*filter(self._is_plain_dict, plain), *named)]
             if name in _COPIES:
                 return [(value, (None,)) for value in plain]
             if name in _LAZY:
@@ -167,8 +167,14 @@ class Parts:
             return self._mapped(plain[0], rest)
         return None
 
-    def _is_container(self, node: cst.BaseExpression) -> bool:
-        return any(isinstance(v, Container) for v in self._evaluator.values(node))
+    def _is_plain_dict(self, node: cst.BaseExpression) -> bool:
+        """A container whose copy as a dict holds all that it holds: no default factory."""
+        values = [v for v in self._evaluator.values(node) if isinstance(v, Container)]
+        return bool(values) and not any(
+            isinstance(v.site, cst.Call)
+            and self._tree.qualified(v.site.func) == "collections.defaultdict"
+            for v in values
+        )
 
     def _is_view(self, node: cst.BaseExpression) -> bool:
         """Iterators over views are pickled as lists; a lazy iterator holds its iterables."""
