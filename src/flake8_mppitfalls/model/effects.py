@@ -44,10 +44,12 @@ class Effect(Generic[T]):
     def at(self, step: Step) -> list[T]:
         """What happens at a step, however deep in the functions that it runs."""
         found = dict.fromkeys(self._direct(step))
+        if not (found or step.functions) or not self._passes(step.node):
+            return []
         if any(self._may(function) for function in step.functions):
             for unit in self._runs.units(step):
                 found.update(self._of(unit))
-        return list(found) if found and self._passes(step.node) else []
+        return list(found)
 
     def of(self, function: cst.CSTNode) -> list[T]:
         """What happens when a function runs."""

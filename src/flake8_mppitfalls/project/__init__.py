@@ -25,6 +25,7 @@ __all__ = [
     "called_from_main_module",
     "console_scripts",
     "find_root",
+    "first_party_calls_freeze_support",
     "first_party_starts_processes",
     "frozen_by_project",
     "frozen_in_file",
@@ -75,6 +76,13 @@ def first_party_starts_processes(filename: str, tree: ast.Module) -> bool:
     from flake8_mppitfalls.project.imports import first_party_starts_processes
 
     return first_party_starts_processes(filename, tree)
+
+
+def first_party_calls_freeze_support(filename: str, tree: ast.Module) -> bool:
+    """Whether a module of the project that this file imports, at any depth, calls it."""
+    from flake8_mppitfalls.project.imports import first_party_calls_freeze_support
+
+    return first_party_calls_freeze_support(filename, tree)
 
 
 def may_be_frozen_entry(

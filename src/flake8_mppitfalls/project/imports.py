@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from flake8_mppitfalls.project.guard import inner_statements, is_guard
@@ -63,6 +63,8 @@ class Facts:
     """It makes a process, pool, process executor or manager."""
     processes: frozenset[str] = frozenset()
     """Its classes that derive from `Process`."""
+    supports: bool = False
+    """It calls `freeze_support()`."""
 
 
 def first_party_starts_processes(filename: str, tree: ast.Module) -> bool:
@@ -72,13 +74,29 @@ def first_party_starts_processes(filename: str, tree: ast.Module) -> bool:
     Imports for type checkers only, and what an imported module does under its own `__main__`
     guard, don't count.
     """
+    processes: set[str] = set()
+    files: list[str] = []
+    for file, facts in _modules(filename, tree):
+        if facts.starts:
+            return True
+        processes |= facts.processes
+        files.append(file)
+    return bool(processes) and _makes_one(processes, tree, files)
+
+
+def first_party_calls_freeze_support(filename: str, tree: ast.Module) -> bool:
+    """Whether such a module calls `freeze_support()`: then the script may get it from there."""
+    return any(facts.supports for _, facts in _modules(filename, tree))
+
+
+def _modules(filename: str, tree: ast.Module) -> Iterator[tuple[str, Facts]]:
+    """The modules of the project that a file imports, the nearest ones first."""
     path = absolute(filename)
     if path is None:
-        return False
+        return
     bases = _bases(path)
     seen = {path}
     level = [(path, each) for each in _imports(tree, is_main=True)]
-    processes: set[str] = set()
     for _ in range(MAX_DEPTH):
         files = dict.fromkeys(
             file
@@ -90,13 +108,10 @@ def first_party_starts_processes(filename: str, tree: ast.Module) -> bool:
         level = []
         for file in new:
             facts = _facts(file)
-            if facts.starts:
-                return True
-            processes |= facts.processes
+            yield file, facts
             level.extend((file, each) for each in facts.imports)
         if not level:
             break
-    return bool(processes) and _makes_one(processes, tree, seen - {path})
 
 
 def _bases(path: str) -> tuple[str, ...]:
@@ -162,7 +177,9 @@ def _facts(path: str) -> Facts:
     if tree is None:
         return Facts()
     imports = tuple(_imports(tree, is_main=False))
-    return _Judge(tree).facts(imports) if uses else Facts(imports)
+    facts = _Judge(tree).facts(imports) if uses else Facts(imports)
+    supports = "freeze_support" in text and _calls_freeze_support(tree)
+    return replace(facts, supports=True) if supports else facts
 
 
 # --- reading a tree ------------------------------------------------------------------------------
@@ -335,6 +352,13 @@ def _makes_one(processes: set[str], tree: ast.Module, files: Iterable[str]) -> b
             break
         known |= derived
     return any(isinstance(node, ast.Call) and last_name(node.func) in known for node in nodes)
+
+
+def _calls_freeze_support(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.Call) and last_name(node.func) == "freeze_support"
+        for node in _all_live(tree, is_main=False)
+    )
 
 
 def _all_live(tree: ast.Module, is_main: bool) -> Iterator[ast.AST]:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
 
 
+_FROZEN_WORDS = ("frozen", "_MEIPASS", "__compiled__")
+"""A text without any of these does not ask whether it is frozen."""
+
+
 class MissingFreezeSupport(Rule):
     """A program that is frozen into an executable does not call ``freeze_support()``.
 
@@ -52,8 +56,8 @@ class MissingFreezeSupport(Rule):
 
     Known limits:
         Evidence and imported modules are looked for in the nearest folder above that has a
-        ``pyproject.toml``, ``setup.py``, ``setup.cfg`` or ``.git``. A script without a guard is
-        MPP101's.
+        ``pyproject.toml``, ``setup.py``, ``setup.cfg`` or ``.git``. Where such a module calls
+        ``freeze_support()``, the script counts as served. A script without a guard is MPP101's.
 
     References:
         Python documentation, ``multiprocessing.freeze_support``; PyInstaller manual, "Common
@@ -79,19 +83,25 @@ class MissingFreezeSupport(Rule):
             where = "under this guard"
         if entry is None or _is_called(program):
             return
-        if program.starts.spawned:
-            if option == "yes" or _is_frozen(program):
-                yield self.finding(entry, where=where)
-        elif program.source_tree is not None:
-            if option == "yes" or _is_frozen(program):
-                if project.first_party_starts_processes(program.filename, program.source_tree):
-                    yield self.finding(entry, where=where)
+        if not (_starts(program) and (option == "yes" or _is_frozen(program))):
+            return
+        tree = program.source_tree
+        if tree is None or not project.first_party_calls_freeze_support(program.filename, tree):
+            yield self.finding(entry, where=where)
+
+
+def _starts(program: Program) -> bool:
+    """True if this file starts processes, or a module of its project that it imports does."""
+    if program.starts.spawned:
+        return True
+    tree = program.source_tree
+    return tree is not None and project.first_party_starts_processes(program.filename, tree)
 
 
 def _frozen_branch(program: Program) -> cst.CSTNode | None:
     """``if getattr(sys, "frozen", False): main()`` at module level: the entry of the program."""
     conditions, tree = program.conditions, program.tree
-    if not program.starts.spawned:
+    if not program.starts.spawned or not _may_ask_if_frozen(program):
         return None
     for node in tree.nodes(cst.If):
         if not tree.function_of(node).is_function and conditions.is_frozen_only(node.body):
@@ -127,5 +137,11 @@ def _is_called(program: Program) -> bool:
 
 def _is_frozen(program: Program) -> bool:
     tree = program.source_tree
-    in_file = tree is not None and project.frozen_in_file(tree)
-    return in_file or project.frozen_by_project(program.filename)
+    if tree is not None and _may_ask_if_frozen(program) and project.frozen_in_file(tree):
+        return True
+    return project.frozen_by_project(program.filename)
+
+
+def _may_ask_if_frozen(program: Program) -> bool:
+    text = "".join(program.lines)
+    return not text or any(word in text for word in _FROZEN_WORDS)
