@@ -35,6 +35,7 @@ from flake8_mppitfalls.model.sides import Sides
 from flake8_mppitfalls.model.startmethods import StartMethods
 from flake8_mppitfalls.model.starts import Starts
 from flake8_mppitfalls.model.tasks import Tasks
+from flake8_mppitfalls.model.turns import Turns
 from flake8_mppitfalls.model.uses import Uses
 from flake8_mppitfalls.model.values import External, Made
 from flake8_mppitfalls.syntax.positions import locate
@@ -165,6 +166,11 @@ class Program:
     def loops(self) -> Loops:
         """What loops run again, and what varies in them."""
         return Loops(self)
+
+    @cached_property
+    def turns(self) -> Turns:
+        """The tasks that loops hand out one by one."""
+        return Turns(self)
 
     @cached_property
     def starts(self) -> Starts:

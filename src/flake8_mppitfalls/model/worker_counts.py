@@ -60,6 +60,18 @@ def constructors(program: Program) -> Iterator[Constructor]:
     yield from _of_bases(program)
 
 
+def is_on_windows(program: Program, constructor: Constructor) -> bool:
+    """False where a platform test, a pinned start method or a handler leaves Windows out."""
+    if "spawn" not in program.start_methods.of(constructor.made):
+        return False
+    counts = program.counts_on_windows
+    if not counts.may_run(constructor.call) or not counts.is_possible(constructor.call):
+        return False
+    return constructor.made.kind is not api.Kind.EXECUTOR or not program.conditions.expects(
+        constructor.call, "ValueError"
+    )
+
+
 def source_of(program: Program, node: cst.BaseExpression, longest: int = 40) -> str:
     """The text of a short expression, for a message; empty for a long one."""
     try:

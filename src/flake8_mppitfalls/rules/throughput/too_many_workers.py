@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.amounts import Amount, Type
-from flake8_mppitfalls.model.worker_counts import constructors, source_of
+from flake8_mppitfalls.model.worker_counts import constructors, is_on_windows, source_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.settings import MAX_WORKERS
 
@@ -76,18 +76,6 @@ class TooManyWorkers(Rule):
                 trouble=_trouble(constructor, limit),
                 remedy=f"make it {limit} at most",
             )
-
-
-def is_on_windows(program: Program, constructor: Constructor) -> bool:
-    """False where a platform test, a pinned start method or a handler leaves Windows out."""
-    if "spawn" not in program.start_methods.of(constructor.made):
-        return False
-    counts = program.counts_on_windows
-    if not counts.may_run(constructor.call) or not counts.is_possible(constructor.call):
-        return False
-    return constructor.made.kind is not api.Kind.EXECUTOR or not program.conditions.expects(
-        constructor.call, "ValueError"
-    )
 
 
 def _over(amounts: tuple[Amount, ...], limit: int) -> Amount | None:
