@@ -56,11 +56,18 @@ class Locking:
         for parent in self._tree.ancestors(node):
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return False
-            if isinstance(parent, cst.With) and child is parent.body:
-                if any(self.may_be_lock(item.item) for item in parent.items):
+            if isinstance(parent, cst.With):
+                before = [
+                    i for i in parent.items if i is not child and not self._is_after(i, child)
+                ]
+                if any(self.may_be_lock(item.item) for item in before):
                     return True
             child = parent
         return False
+
+    def _is_after(self, item: cst.WithItem, child: cst.CSTNode) -> bool:
+        """Is an item entered only after ``child``, an item of the same ``with``?"""
+        return isinstance(child, cst.WithItem) and self._tree.before(child, item)
 
     def may_be_lock(self, node: cst.CSTNode) -> bool:
         """True for what is a lock, and for what the file does not say."""

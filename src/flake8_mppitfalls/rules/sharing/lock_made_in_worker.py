@@ -173,16 +173,18 @@ def _is_this_one(program: Program, use: Use, call: cst.Call) -> bool:
 def _guarded(program: Program, use: Use) -> Iterator[cst.CSTNode]:
     """The code that runs while the lock is held, with the functions that it calls."""
     tree = program.tree
-    block: cst.CSTNode = tree.function_of(use.node).node
+    blocks: list[cst.CSTNode] = [tree.function_of(use.node).node]
     if isinstance(use.node, cst.WithItem):
         statement = tree.parent(use.node)
         if isinstance(statement, cst.With):
-            block = statement.body
+            later = [item for item in statement.items if tree.before(use.node, item)]
+            blocks = [*later, statement.body]
     called: dict[cst.CSTNode, None] = {}
-    for node in tree.walk(block):
-        yield node
-        if isinstance(node, cst.Call):
-            called.update(dict.fromkeys(program.sides.functions(program.values(node.func))))
+    for block in blocks:
+        for node in tree.walk(block):
+            yield node
+            if isinstance(node, cst.Call):
+                called.update(dict.fromkeys(program.sides.functions(program.values(node.func))))
     for function in program.sides.reach(called):
         yield from tree.walk(function)
 
