@@ -30,6 +30,7 @@ CHILD: World = {
     "multiprocessing.current_process().name": "SpawnProcess-1",
     "multiprocessing.process.current_process().name": "SpawnProcess-1",
     "multiprocessing.parent_process()": "the parent",
+    "multiprocessing.get_start_method()": "spawn",
 }
 """A spawned child imports the file: ``spawn._fixup_main_from_path`` names it ``__mp_main__``."""
 IMPORTED: World = {"__name__": "a module"}

@@ -112,6 +112,16 @@ class ParentState:
                 return Given(self._where(giver), self._sees(imported))
         return None
 
+    def is_settled(self, name: str) -> bool:
+        """True for the function, class or import that a name of the module simply is."""
+        bindings = self._state.bindings(name)
+        return (
+            len(bindings) == 1
+            and bindings[0].kind in (Bound.FUNCTION, Bound.CLASS, Bound.IMPORT)
+            and not self._tree.function_of(bindings[0].node).is_function
+            and not self._program.conditions.is_guarded(bindings[0].node)
+        )
+
     # -- who gives -----------------------------------------------------------------------------
 
     @cached_property

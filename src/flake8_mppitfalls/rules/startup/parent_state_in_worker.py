@@ -85,7 +85,7 @@ class ParentStateInWorker(Rule):
         if not state.workers:
             return
         for name in program.tree.module_scope.bindings:
-            if name not in program.tree.loads:
+            if name not in program.tree.loads or state.is_settled(name):
                 continue
             for load in _first_reads(program, state, name):
                 given = state.given_by_parent(name)
