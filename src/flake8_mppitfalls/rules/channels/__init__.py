@@ -1,0 +1,1 @@
+"""MPP8xx: queues, pipes and the platform."""
