@@ -305,11 +305,20 @@ class Tasks:
             maker = self._evaluator.classes.maker(cls) if cls is not None else None
             if cls is None or maker is None or maker.shape is None or maker.name != "Process":
                 return None
+            if is_super and self._has_constructor_between(cls):
+                return None
             own = self._evaluator.instance(cls, None)
             made = own if isinstance(own, Made) else None
             parameters = maker.parameters if is_super else ("self", *maker.parameters)
             return self._task(call, maker.name, maker.shape, parameters, made, None)
         return None
+
+    def _has_constructor_between(self, cls: cst.ClassDef) -> bool:
+        """Is ``super().__init__`` in ``cls`` that of another class of this module?"""
+        for base in self._evaluator.classes.mro(cls)[1:]:
+            if base.decorators or "__init__" in self._tree.scopes[base].bindings:
+                return True
+        return False
 
     def _task(
         self,
