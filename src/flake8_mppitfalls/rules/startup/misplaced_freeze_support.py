@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.conditions import PROGRAM
+from flake8_mppitfalls.model.conditions import FROZEN, PROGRAM
 from flake8_mppitfalls.model.effects import Effect
 from flake8_mppitfalls.model.handed import handed, name_of
 from flake8_mppitfalls.model.runs import Step
@@ -80,8 +80,9 @@ class MisplacedFreezeSupport(Rule):
                 main(args)
 
     Known limits:
-        Silent for a function that nothing in the file calls, and where everything is forked.
-        Reading ``sys.argv`` by hand is not taken for parsing.
+        Silent for a function that nothing in the file calls, and where everything is forked. Of
+        what is done with ``sys.argv`` by hand, only an exit over the number of arguments and a
+        conversion to a number are seen, in the blocks around the call.
 
     References:
         Python documentation, ``multiprocessing.freeze_support``.
@@ -128,6 +129,8 @@ class _Places:
         program = self._program
         if program.conditions.runs(call, PROGRAM) is False:
             return "runs as __main__ and does not come to this call"
+        if program.conditions.runs(call, FROZEN) is False:
+            return "does not come to this call, which only runs when the program is not frozen"
         # A child that came to another call, or to this one before, does not come here.
         if not program.paths.comes_afresh(call, self._is_served):
             return ""
@@ -140,7 +143,25 @@ class _Places:
             if self._parsed.at(step):
                 what = program.source(step.node, "the code above")
                 return f"parses the parent's command line ({what}) and dies before this call"
+        if self._reads_arguments_before(call):
+            return "takes the command line in sys.argv for the parent's and dies before this call"
         return self._too_early(call) or self._not_first(call)
+
+    def _reads_arguments_before(self, call: cst.Call) -> bool:
+        """``if len(sys.argv) != 2: sys.exit(…)``, ``int(sys.argv[1])`` earlier in its blocks."""
+        program = self._program
+        child: cst.CSTNode = call
+        for parent in program.tree.ancestors(call):
+            if isinstance(parent, (cst.IndentedBlock, cst.Module)):
+                for statement in parent.body:
+                    if statement is child:
+                        break
+                    if _dies_of_arguments(program, statement):
+                        return True
+            if isinstance(parent, cst.FunctionDef) and child is parent.body:
+                return False
+            child = parent
+        return False
 
     def _is_served(self, step: Step) -> bool:
         return bool(self._frozen.at(step))
@@ -210,6 +231,39 @@ class _Places:
     def _calls_it(self, step: Step) -> Iterator[cst.CSTNode]:
         if step.node in self._calls and not step.entered:
             yield step.node
+
+
+def _dies_of_arguments(program: Program, statement: cst.CSTNode) -> bool:
+    tree = program.tree
+    if "argv" not in tree.attributes and "argv" not in tree.loads:
+        return False
+    if isinstance(statement, (cst.FunctionDef, cst.ClassDef)):
+        return False
+    for node in tree.walk(statement):
+        if isinstance(node, cst.If) and _reads_arguments(program, node.test):
+            if program.conditions.leaves(node.body) and program.runs.in_program(node.body):
+                return True
+        elif isinstance(node, cst.Call) and tree.qualified(node.func) in ("int", "float"):
+            if any(_reads_arguments(program, arg.value) for arg in node.args):
+                return program.runs.in_program(node)
+    return False
+
+
+def _reads_arguments(program: Program, node: cst.BaseExpression) -> bool:
+    """``len(sys.argv)`` or ``sys.argv[1]``, not ``sys.argv[0]``."""
+    tree = program.tree
+    for inner in tree.walk(node):
+        if isinstance(inner, (cst.Attribute, cst.Name)) and tree.qualified(inner) == "sys.argv":
+            holder = tree.parent(inner)
+            if isinstance(holder, cst.Subscript):
+                first = program.evaluator.integer(
+                    holder.slice[0].slice.value
+                    if isinstance(holder.slice[0].slice, cst.Index)
+                    else None
+                )
+                return first is not None and first > 0
+            return isinstance(holder, cst.Arg)
+    return False
 
 
 def _work(step: Step) -> Iterator[str]:
