@@ -8,13 +8,13 @@ gets a new value; a path that would have one come out in both ways does not exis
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 import libcst as cst
 
 from flake8_mppitfalls.syntax.flow import constant_truth
-from flake8_mppitfalls.syntax.tree import Tree
+from flake8_mppitfalls.syntax.tree import Tree, dotted_name
 
 Known: TypeAlias = "frozenset[tuple[str, bool]]"
 """Tests, by their text, and how they came out."""
@@ -26,7 +26,13 @@ MOST_TESTS = 6
 class Decisions:
     """The tests that decide about some places of one file."""
 
-    def __init__(self, tree: Tree, places: Iterable[cst.CSTNode]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        places: Iterable[cst.CSTNode],
+        changes: Callable[[cst.CSTNode], bool],
+    ) -> None:
+        """``changes`` is true for an expression that the events themselves change."""
         self._tree = tree
         self._texts: set[str] = set()
         seen: set[cst.CSTNode] = set()
@@ -37,11 +43,21 @@ class Decisions:
                 if isinstance(parent, (cst.If, cst.IfExp, cst.While)) and parent not in seen:
                     seen.add(parent)
                     for truth in (True, False):
-                        self._texts.update(
-                            self.text(atom) for atom, _ in implied(parent.test, truth)
-                        )
+                        for atom, _ in implied(parent.test, truth):
+                            if isinstance(parent, cst.While) and not self._is_set_in(atom, parent):
+                                continue
+                            if not any(changes(part) for part in tree.walk(atom)):
+                                self._texts.add(self.text(atom))
         if len(self._texts) > MOST_TESTS:
             self._texts = set()
+
+    def _is_set_in(self, atom: cst.BaseExpression, loop: cst.While) -> bool:
+        """Is it a variable that the loop itself sets? Else it may change by itself."""
+        name = dotted_name(atom)
+        return bool(name) and any(
+            isinstance(part, cst.AssignTarget) and dotted_name(part.target) == name
+            for part in self._tree.walk(loop.body)
+        )
 
     def text(self, node: cst.BaseExpression) -> str:
         """The source of an expression."""
@@ -90,6 +106,25 @@ def implied(test: cst.BaseExpression, truth: bool) -> list[tuple[cst.BaseExpress
         else:
             found.append((node, value))
     return found
+
+
+def says_there_is_one(
+    test: cst.BaseExpression, is_it: Callable[[cst.BaseExpression], bool]
+) -> bool | None:
+    """``True`` for ``if pool:``, ``False`` for ``if pool is None:``, else ``None``."""
+    if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        inner = says_there_is_one(test.expression, is_it)
+        return None if inner is None else not inner
+    if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
+        operator = test.comparisons[0].operator
+        other = test.comparisons[0].comparator
+        if isinstance(other, cst.Name) and other.value == "None" and is_it(test.left):
+            if isinstance(operator, (cst.IsNot, cst.NotEqual)):
+                return True
+            if isinstance(operator, (cst.Is, cst.Equal)):
+                return False
+        return None
+    return True if is_it(test) else None
 
 
 def _mentions(text: str, name: str) -> bool:

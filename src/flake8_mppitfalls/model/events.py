@@ -53,7 +53,6 @@ class Event:
 
 
 _CONTEXT_METHODS = {"__enter__": PointKind.ENTER, "__exit__": PointKind.LEAVE}
-_RANKS = {Effect.CLEAR: 0, Effect.HOLD: 2}
 
 
 class Events:
@@ -91,6 +90,16 @@ class Events:
         self._spread_looseness()
         self._sort()
 
+    def nodes(self, *effects: Effect) -> list[cst.CSTNode]:
+        """The places of all events with one of these effects."""
+        return [
+            event.node
+            for points in self.at.values()
+            for events in points.values()
+            for event in events
+            if event.effect in effects
+        ]
+
     # -- uses ----------------------------------------------------------------------------------
 
     def _add(self, use: Use) -> None:
@@ -114,7 +123,12 @@ class Events:
         elif self._machine.takes_tasks and is_run_in_executor(self._program, use):
             self._place(scope, Event(Effect.USE, use.node, self._way(use)))
         elif hands_on(self._program, self._life.made.kind, use):
-            self._hand_on(scope, use)
+            if not self._only_joins(use):
+                self._hand_on(scope, use)
+
+    def _only_joins(self, use: Use) -> bool:
+        """``stack.callback(process.join)``: whoever gets it can't start the process."""
+        return use.kind is UseKind.MEMBER and use.name == "join" and not self._machine.takes_tasks
 
     def _way(self, use: Use) -> Way:
         """How the thing is reached where it is used; ``NOT`` can't be, since it is used."""
@@ -168,16 +182,21 @@ class Events:
                 events.setdefault(point, []).append(Event(Effect.LEAVE, item))
 
     def _sort(self) -> None:
-        """Put the events of one point in the order in which they are done."""
+        """Put the events of one point in the order in which they are done.
+
+        A display (``[Process(…) for …]``) is a new container before it gets its elements.
+        """
         for events in self.at.values():
             for at_point in events.values():
                 if len(at_point) > 1:
-                    at_point.sort(
-                        key=lambda e: (
-                            *self._tree.order_of_completion(e.node),
-                            _RANKS.get(e.effect, 1),
-                        )
-                    )
+                    at_point.sort(key=self._order)
+
+    def _order(self, event: Event) -> tuple[bool, int, int, bool]:
+        return (
+            event.effect is not Effect.CLEAR,
+            *self._tree.order_of_completion(event.node),
+            event.effect is Effect.HOLD,
+        )
 
     def _spread_looseness(self) -> None:
         """A name for what a loose name holds is loose, too."""

@@ -20,20 +20,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from flake8_mppitfalls.model.decisions import Decisions, Known
+from flake8_mppitfalls.model.decisions import Decisions, Known, says_there_is_one
 from flake8_mppitfalls.model.events import Event, Events
-from flake8_mppitfalls.model.life import Life, Trouble
-from flake8_mppitfalls.model.machine import MACHINES, Effect, Fault, Phase
+from flake8_mppitfalls.model.life import Life
+from flake8_mppitfalls.model.machine import MACHINES, Effect, Phase
 from flake8_mppitfalls.model.naming import How, Key, Way
-from flake8_mppitfalls.model.uses import HANDED_ON
+from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.verdict import Record, Verdict, judge_roughly
 from flake8_mppitfalls.syntax.flow import Point, PointKind
-from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.syntax.scopes import Scope
 
+_READ = (UseKind.METHOD, UseKind.MEMBER)
 MOST_STATES = 120
 """With more states at one point, nothing is known of the thing there."""
 
@@ -81,19 +83,15 @@ class Typestate:
         self._naming = self._events.naming
         self._home = self._events.home
         self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}
-        self._joined: set[cst.CSTNode] = set()
-        self._unjoined: dict[cst.Call, bool] = {}
-        self._troubles: dict[tuple[Fault, cst.Call], cst.CSTNode | None] = {}
-        self._reached: dict[cst.CSTNode, set[Phase]] = {}
-        self._settling = [
-            event.node for event in self._all_events() if event.effect in self._machine.settling
-        ]
-        self._decisions = Decisions(self._tree, self._deciding())
+        self._record = Record()
+        self._settling = self._events.nodes(*self._machine.settling)
+        self._attributes = {use.name for use in life.uses if use.kind in _READ}
+        self._decisions = Decisions(self._tree, self._deciding(), self._is_changed)
 
     def run(self) -> None:
         """Follow the thing from where it is made, then judge."""
         if self._life.is_one_of_many and self._machine.takes_tasks:
-            self._judge_roughly()
+            judge_roughly(self._life)
             return
         # Functions that have the thing from their callers are followed from there; a function
         # that nobody here calls, and that reaches it as an attribute or global, starts itself.
@@ -102,15 +100,22 @@ class Typestate:
         for scope in list(self._events.at):
             if scope is not self._home and scope not in reached:
                 self._analyse(scope, frozenset({ABSENT, self._at_start_of(scope)}))
-        self._judge()
-
-    def _all_events(self) -> Iterable[Event]:
-        return (e for events in self._events.at.values() for es in events.values() for e in es)
+        verdict = Verdict(
+            self._tree, self._life, self._events, self._record, self._reached_from_home()
+        )
+        verdict.judge(self._machine.first)
 
     def _deciding(self) -> list[cst.CSTNode]:
         """The places whose tests tell paths apart: making and ending it."""
-        effects = (Effect.MAKE, Effect.START, Effect.CLOSE, Effect.TERMINATE, Effect.JOIN)
-        return [event.node for event in self._all_events() if event.effect in effects]
+        return self._events.nodes(
+            Effect.MAKE, Effect.START, Effect.CLOSE, Effect.TERMINATE, Effect.JOIN
+        )
+
+    def _is_changed(self, part: cst.CSTNode) -> bool:
+        """``p.exitcode``, ``p.is_alive``: what an attribute of the thing says does not stay."""
+        if not isinstance(part, cst.Attribute):
+            return False
+        return part.attr.value in self._attributes and self._is_it(part.value)
 
     def _reached_from_home(self) -> set[Scope]:
         """The functions whose states come from a caller that was analysed."""
@@ -230,22 +235,22 @@ class Typestate:
         """What an event of the state machine does."""
         effect, phase = event.effect, state.phase
         if not loosely:
-            self._reached.setdefault(event.node, set()).add(phase)
+            self._record.reached.setdefault(event.node, set()).add(phase)
         fault = self._machine.faults.get((phase, effect))
         if fault is not None:
             if loosely:
                 return (state._replace(phase=Phase.UNKNOWN, event=None),)
             if not state.thrown and isinstance(event.node, cst.Call):
-                self._troubles.setdefault((fault, event.node), state.event)
+                self._record.troubles.setdefault((fault, event.node), state.event)
             return ()  # it raises: nothing runs on
         target = self._machine.moves.get((phase, effect))
         if effect is Effect.JOIN or effect is Effect.LEAVE:
             if phase in self._machine.owing and state.event is not None:
-                self._joined.add(state.event)
+                self._record.joined.add(state.event)
         elif phase is Phase.JOINED and effect in self._machine.settling:
-            self._joined.add(event.node)
+            self._record.joined.add(event.node)
         elif target is Phase.TERMINATED and phase is Phase.CLOSED and state.event is not None:
-            self._joined.add(state.event)  # terminate() takes the obligation over
+            self._record.joined.add(state.event)  # terminate() takes the obligation over
         if target is None:
             return (state,)
         if phase is Phase.UNKNOWN and effect in self._machine.settling:
@@ -386,7 +391,7 @@ class Typestate:
         if test is None or not isinstance(test, cst.BaseExpression):
             return facts
         states = _states(facts)
-        there = self._says_there_is_one(test)
+        there = says_there_is_one(test, self._is_it)
         if there is not None and there is not truth:
             states = frozenset(s for s in states if not self._is_there(test, s))
         result: set[State] = set()
@@ -413,22 +418,6 @@ class Typestate:
                 names = state.names - {key for _, key in mine}
                 result.add(state._replace(loops=state.loops - mine, names=names))
         return frozenset(result)
-
-    def _says_there_is_one(self, test: cst.BaseExpression) -> bool | None:
-        """``True`` for ``if pool:``, ``False`` for ``if pool is None:``, else ``None``."""
-        if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
-            inner = self._says_there_is_one(test.expression)
-            return None if inner is None else not inner
-        if isinstance(test, cst.Comparison) and len(test.comparisons) == 1:
-            operator = test.comparisons[0].operator
-            other = test.comparisons[0].comparator
-            if isinstance(other, cst.Name) and other.value == "None" and self._is_it(test.left):
-                if isinstance(operator, (cst.IsNot, cst.NotEqual)):
-                    return True
-                if isinstance(operator, (cst.Is, cst.Equal)):
-                    return False
-            return None
-        return True if self._is_it(test) else None
 
     def _is_it(self, node: cst.BaseExpression) -> bool:
         if not isinstance(node, (cst.Name, cst.Attribute)):
@@ -462,7 +451,8 @@ class Typestate:
             elif state.phase is self._machine.first:
                 self._life.is_left_by_exception = True
             if state.phase in self._machine.owing and isinstance(state.event, cst.Call):
-                self._unjoined[state.event] = self._unjoined.get(state.event, True) and weak
+                unjoined = self._record.unjoined
+                unjoined[state.event] = unjoined.get(state.event, True) and weak
 
     def _goes_on_elsewhere(self, scope: Scope) -> bool:
         """True if a caller of this scope has the thing too, so that its end is not the end."""
@@ -483,55 +473,6 @@ class Typestate:
                 if owner is scope and self._is_parameter((owner, use.at.value)):
                     return True
         return False
-
-    def _judge(self) -> None:
-        joins = [event.node for event in self._all_events() if event.effect is Effect.JOIN]
-        for event, weak in self._unjoined.items():
-            if weak and event in self._joined:
-                continue  # only an exception skips the join()
-            here = self._tree.function_of(event)
-            if any(self._may_follow(join, here) for join in joins):
-                continue
-            self._life.unjoined.append(event)
-        for (fault, node), earlier in self._troubles.items():
-            if fault is Fault.JOINED_WHILE_OPEN:
-                if not self._may_be_ended_before(node):
-                    self._life.early_joins.append(node)
-            elif fault is not Fault.JOINED_UNSTARTED:
-                self._life.troubles.append(Trouble(fault, node, earlier))
-            elif self._reached[node] == {self._machine.first}:
-                self._life.troubles.append(Trouble(fault, node, earlier))
-
-    def _may_be_ended_before(self, join: cst.Call) -> bool:
-        """Was the pool given away, earlier in the text, to something that may end it?"""
-        return any(
-            event.effect is Effect.HAND_ON and self._tree.before(event.node, join)
-            for events in self._events.at.get(self._tree.function_of(join), {}).values()
-            for event in events
-        )
-
-    def _may_follow(self, join: cst.CSTNode, here: Scope) -> bool:
-        """A ``join()`` elsewhere, in code that no analysed path from the event leads to."""
-        there = self._tree.function_of(join)
-        if there is not here and here in self._events.escaping:
-            return True
-        if there is here or there in self._reached_from_home():
-            return False
-        if there.kind is ScopeKind.MODULE and here.kind is ScopeKind.MODULE:
-            return False
-        return there is not self._home
-
-    def _judge_roughly(self) -> None:
-        """One of many: only what no call anywhere puts right."""
-        life = self._life
-        if any(use.kind in HANDED_ON for use in life.uses):
-            return
-        joins = life.calls("join")
-        ending = life.calls("close", "terminate")
-        if not joins:
-            life.unjoined = ending
-        elif not ending and not life.entered:
-            life.early_joins = list(joins)
 
 
 def _states(facts: Iterable[object]) -> frozenset[State]:
