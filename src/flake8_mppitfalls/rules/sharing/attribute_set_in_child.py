@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.values import BoundMethod, Instance, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
@@ -129,7 +130,10 @@ def _set_in_child(
             if function not in child or _is_called_in_parent(program, function):
                 continue
             place: cst.CSTNode | None = None
-            if program.evaluator.classes.store_of(node) is not None:
+            store = program.evaluator.classes.store_of(node)
+            if store is not None:
+                if store.kind is Bound.AUGMENTED and _is_shared(program, node):
+                    continue  # MPP312
                 place = node
             else:
                 change = program.changes.at(node)
@@ -142,6 +146,11 @@ def _set_in_child(
         for name, nodes in found.items()
         if not _is_assigned_in_parent(program, family, name)
     }
+
+
+def _is_shared(program: Program, node: cst.Attribute) -> bool:
+    """Is the attribute a ``Value`` or the like somewhere?"""
+    return any(isinstance(value, Made) for value in program.values(node))
 
 
 def _attribute(node: cst.CSTNode) -> cst.CSTNode:
