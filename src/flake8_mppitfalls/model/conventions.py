@@ -208,7 +208,7 @@ class Conventions:
         return any(self._nature.is_mapping(v) is True or is_none(v) for v in values)
 
     def _is_tuple(self, node: cst.BaseExpression) -> bool:
-        return bool(self._fit.lengths.of(node)) and not self._are(node, (Constant,))
+        return bool(self._fit.lengths.of(node))
 
     # -- maps of pools -------------------------------------------------------------------------
 

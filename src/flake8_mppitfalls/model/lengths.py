@@ -1,4 +1,4 @@
-"""Lengths: how many elements an iterable has, and which keys a mapping."""
+"""Lengths: how many elements a tuple or list has, and which keys a mapping."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import libcst as cst
 
 from flake8_mppitfalls.model.uses import UseKind
-from flake8_mppitfalls.model.values import Constant, Container
+from flake8_mppitfalls.model.values import Container
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +41,10 @@ class Lengths:
         return lengths[0][0] if len(lengths) == 1 and not lengths[0][1] else None
 
     def of(self, node: cst.BaseExpression, depth: int = 0) -> list[Length]:
-        """How many elements an iterable may have (and more, if true); empty if not known."""
+        """How many elements a tuple or list may have (and more, if true); empty if not known."""
         if depth > DEEPEST:
             return []
-        if isinstance(node, (cst.Tuple, cst.List, cst.Set)):
+        if isinstance(node, (cst.Tuple, cst.List)):
             return self._display(node, depth)
         if isinstance(node, cst.BinaryOperation):
             return self._operated(node, depth)
@@ -53,8 +53,6 @@ class Lengths:
         for value in values:
             if isinstance(value, Container):
                 lengths = self._container(value, depth)
-            elif isinstance(value, Constant) and isinstance(value.value, (str, bytes)):
-                lengths = [(len(value.value), False)]
             else:
                 site = getattr(value, "site", None)
                 operated = isinstance(site, cst.BinaryOperation) and site is not node
@@ -64,7 +62,7 @@ class Lengths:
             found.update(dict.fromkeys(lengths))
         return list(found)
 
-    def _display(self, node: cst.Tuple | cst.List | cst.Set, depth: int) -> list[Length]:
+    def _display(self, node: cst.Tuple | cst.List, depth: int) -> list[Length]:
         total = [(0, False)]
         for element in node.elements:
             if isinstance(element, cst.StarredElement):
