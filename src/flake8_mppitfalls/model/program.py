@@ -26,6 +26,7 @@ from flake8_mppitfalls.model.loops import Loops
 from flake8_mppitfalls.model.module_state import ModuleState
 from flake8_mppitfalls.model.nature import Nature
 from flake8_mppitfalls.model.paths import Paths
+from flake8_mppitfalls.model.platforms import Platforms
 from flake8_mppitfalls.model.prompts import Prompts
 from flake8_mppitfalls.model.rebuilding import Rebuilding
 from flake8_mppitfalls.model.references import References
@@ -136,6 +137,11 @@ class Program:
     def changes(self) -> Changes:
         """Where lists, dicts and objects are changed in place."""
         return Changes(self)
+
+    @cached_property
+    def platforms(self) -> Platforms:
+        """Whether the code asks for its platform."""
+        return Platforms(self)
 
     @cached_property
     def prompts(self) -> Prompts:
