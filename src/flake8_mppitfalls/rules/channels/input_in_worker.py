@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.prompts import IN_WORKER
 from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.prompts import IN_WORKER
 from flake8_mppitfalls.model.sides import Entry
 from flake8_mppitfalls.rules.base import Finding, Rule
 
