@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.values import Made, Member
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    import libcst as cst
-
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.tasks import Task
 
@@ -60,7 +60,7 @@ class WorkerArity(Rule):
 
     code = "MPP703"
     name = "worker-arity"
-    message = "{call} {consequence}: TypeError: {error}"
+    message = "{what}: TypeError: {error}; {cure}"
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each task, and each callback, whose arguments don't fit."""
@@ -72,7 +72,10 @@ class WorkerArity(Rule):
                 if error is not None:
                     text = program.source(task.call.func, task.name)
                     yield self.finding(
-                        task.call, call=f"{text}()", consequence=_consequence(task), error=error
+                        task.call,
+                        what=f"{text}() {_consequence(task)}",
+                        error=error,
+                        cure=_cure(task, error),
                     )
             for name in api.CALLBACKS:
                 callback = task.argument(name)
@@ -89,23 +92,37 @@ class WorkerArity(Rule):
     ) -> Iterator[Finding]:
         error = program.fit.misfit_of(callback, 1)
         if error is not None:
-            yield self.finding(callback, call=what, consequence=consequence, error=error)
+            yield self.finding(
+                callback,
+                what=f"{what} {consequence}",
+                error=error,
+                cure="give it one parameter",
+            )
 
 
-_IN_POOL = "is called with one argument, and its error ends the pool's result thread"
-_OF_FUTURE = "calls this with the future, and the error is only logged"
+_IN_POOL = "gets one argument, and its error ends the pool's result thread, so that join() hangs"
+_OF_FUTURE = "gives one argument, the future, and the error is only logged"
 
 
 def _consequence(task: Task) -> str:
     if task.shape.role == "process":
         return "starts a process that fails at once"
     if task.shape.role == "initializer":
-        return "makes workers that fail at once, again and again"
+        return "makes workers that fail at once"
     if task.shape.role == "manager":
         return "starts a manager that fails at once"
     if task.gives is api.Kind.RESULTS:
-        return "raises what each worker raises"
-    return "hands over work that fails in the worker, where nobody sees it"
+        return "fails in the worker"
+    return "fails in the worker, and only the result says so"
+
+
+def _cure(task: Task, error: str) -> str:
+    if "missing" in error:
+        if task.name in ("map", "map_async") and task.shape.arguments[0][1] is api.Spread.ITEMS:
+            return "give tuples to starmap(), or the other arguments to functools.partial()"
+        if task.name == "submit" and any(isinstance(a.value, cst.Tuple) for a in task.call.args):
+            return "give the arguments one by one, not as a tuple"
+    return "make arguments and parameters agree"
 
 
 def _is_of_process(program: Program, call: cst.Call) -> bool:
