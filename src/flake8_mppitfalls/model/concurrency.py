@@ -61,6 +61,21 @@ class Concurrency:
         """True if several processes may be in the code that holds ``node`` at the same time."""
         return self.total(self.entries_at(node)) >= SEVERAL
 
+    def is_repeated(self, node: cst.CSTNode) -> bool:
+        """True if several processes come to ``node``, at the same time or one after the other."""
+        entries = self.entries_at(node)
+        if self.total(entries) >= SEVERAL:
+            return True
+        for entry in entries:
+            calls = [entry.task.call] if entry.task is not None else []
+            pools = entry.task.receivers if entry.task is not None else ()
+            if pools and all(self._has_one_worker(pool) for pool in pools):
+                continue
+            for call in calls or self.instances_of(entry.function):
+                if next(self._loops_around(call), None) is not None:
+                    return True
+        return False
+
     def total(self, entries: Iterable[Entry], made: cst.CSTNode | None = None) -> int:
         """How many processes run one of ``entries`` at the same time.
 
