@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.scopes import Scope
 
 _READ = (UseKind.METHOD, UseKind.MEMBER)
+DEEPEST = 30
+"""How many calls deep something is followed before its state is unknown."""
+
 MOST_STATES = 120
 """With more states at one point, nothing is known of the thing there."""
 
@@ -84,6 +87,7 @@ class Typestate:
         self._home = self._events.home
         self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}
         self._record = Record()
+        self._depth = 0
         self._settling = self._events.nodes(*self._machine.settling)
         self._attributes = {use.name for use in life.uses if use.kind in _READ}
         self._decisions = Decisions(self._tree, self._deciding(), self._is_changed)
@@ -272,8 +276,12 @@ class Typestate:
         start = state._replace(known=frozenset(), names=frozenset(names), fresh=None)
         key_of_summary = (scope, start)
         if key_of_summary not in self._summaries:
+            if self._depth >= DEEPEST:
+                return (state._replace(phase=Phase.UNKNOWN, event=None),)
             self._summaries[key_of_summary] = frozenset({start})  # for recursion
+            self._depth += 1
             self._summaries[key_of_summary] = self._analyse(scope, frozenset({start}))
+            self._depth -= 1
         return [
             after._replace(
                 known=state.known,
