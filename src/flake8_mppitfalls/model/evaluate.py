@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 DEEPEST = 60
 """How many expressions deep an evaluation goes before the answer is *unknown*."""
 
+ROOM = 15
+"""So much less deep an expression is asked again whose answer the depth cut short."""
+
 
 _PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 _ENTERING = frozenset({"enter_context", "enter_async_context"})
@@ -76,9 +79,13 @@ class Evaluator:
         self._bound: dict[object, Values] = {}
         self._flows: dict[Scope, Flow] = {}
         self._at_exit: dict[tuple[Scope, str], list[Binding]] = {}
+        self._reaching: dict[cst.CSTNode, list[Binding]] = {}
+        self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
         self._depth = 0
         self._active: set[object] = set()
         self._cut = 0
+        self._too_deep = 0
+        self._shallow: dict[object, tuple[int, Values]] = {}
         self._steps = 0
         self._most_steps = 20_000 + 40 * len(tree.parents)
 
@@ -97,24 +104,35 @@ class Evaluator:
         """Answer ``ask`` once; a question met again while it is asked has no values.
 
         An answer that was found while a question further out was cut short is not kept, unless
-        the work for this file is used up: then it has to do.
+        the work for this file is used up: then it has to do. One that the depth cut short is good
+        for as deep a place; it is asked again from where there is more room.
         """
         if key in self._active:
             self._cut += 1
             return ()
         if self._depth >= DEEPEST:
+            self._too_deep += 1
             return (UNKNOWN,)
+        shallow = self._shallow.get(key)
+        if shallow is not None and self._depth + ROOM > shallow[0]:
+            self._too_deep += 1
+            return shallow[1]
         self._steps += 1
         self._active.add(key)
         self._depth += 1
-        cuts = self._cut
+        cuts, too_deep = self._cut, self._too_deep
         try:
             answer = ask()
         finally:
             self._depth -= 1
             self._active.discard(key)
-        if self._cut == cuts or self._depth == 0 or self._steps > self._most_steps:
+        if self._depth == 0 or self._steps > self._most_steps:
             memo[key] = answer
+        elif self._cut == cuts:
+            if self._too_deep == too_deep:
+                memo[key] = answer
+            else:
+                self._shallow[key] = (self._depth, answer)
         return answer
 
     def _evaluate(self, node: cst.CSTNode) -> Values:
@@ -146,23 +164,34 @@ class Evaluator:
         if len(bindings) < 2 or owner.kind not in (ScopeKind.MODULE, ScopeKind.FUNCTION):
             return bindings
         if scope.function() is owner:
-            inside = [b for b in bindings if self._runs_in(b, owner)]
-            outside = [b for b in bindings if b not in inside]
-            return self.flow(owner).reaching(node, inside) + outside
+            known = self._reaching.get(node)
+            if known is None:
+                inside, outside = self._by_place(owner, node.value)
+                known = self._reaching[node] = self.flow(owner).reaching(node, inside) + outside
+            return known
         if owner.kind is ScopeKind.MODULE:
-            return self._at_module_end(owner, node.value, bindings)
+            return self._at_module_end(owner, node.value)
         return bindings
 
-    def _at_module_end(self, owner: Scope, name: str, bindings: list[Binding]) -> list[Binding]:
+    def _at_module_end(self, owner: Scope, name: str) -> list[Binding]:
         """What functions see of a module's name: the last values, and what functions bind."""
         key = (owner, name)
         known = self._at_exit.get(key)
         if known is None:
-            inside = [b for b in bindings if self._runs_in(b, owner)]
-            outside = [b for b in bindings if b not in inside]
+            inside, outside = self._by_place(owner, name)
             flow = self.flow(owner)
             reaching = flow.reaching_exit(inside) if len(inside) > 1 else inside
             known = self._at_exit[key] = (reaching or inside) + outside
+        return known
+
+    def _by_place(self, owner: Scope, name: str) -> tuple[list[Binding], list[Binding]]:
+        """The bindings of a name that its scope's own statements make, and the others."""
+        key = (owner, name)
+        known = self._placed.get(key)
+        if known is None:
+            known = self._placed[key] = ([], [])
+            for binding in owner.bindings[name]:
+                known[0 if self._runs_in(binding, owner) else 1].append(binding)
         return known
 
     def _runs_in(self, binding: Binding, owner: Scope) -> bool:
