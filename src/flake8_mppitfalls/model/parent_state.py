@@ -41,6 +41,7 @@ class ParentState:
         self._tree = program.tree
         self._state = program.module_state
         self._known: dict[str, Given | None] = {}
+        self._functions_asking: dict[str, frozenset[cst.CSTNode | None]] = {}
 
     @cached_property
     def workers(self) -> frozenset[cst.CSTNode]:
@@ -204,10 +205,10 @@ class ParentState:
         program = self._program
         if not self._is_called(giver):
             return True
-        for step in program.paths.after(giver):
-            if self._state.work.at(step) or program.starts.in_program.at(step):
-                return True
-        return False
+        return program.paths.leads_to(
+            giver,
+            lambda step: bool(self._state.work.at(step) or program.starts.in_program.at(step)),
+        )
 
     def _is_called(self, giver: cst.CSTNode) -> bool:
         """Is the code that gives the value run by this module itself?"""
@@ -221,14 +222,20 @@ class ParentState:
         if self._program.conditions.takes_error(load, "NameError"):
             return True
         function = next(self._program.sides.functions_around(load), None)
-        for other in self._state.reads(load.value):
-            if all(f is not function for f in self._program.sides.functions_around(other)):
-                continue
-            comparison = self._tree.parent(other)
-            if isinstance(comparison, cst.Comparison) and self._is_none_test(comparison):
-                if not self._raises_without(comparison):
-                    return True
-        return False
+        return function in self._asking(load.value)
+
+    def _asking(self, name: str) -> frozenset[cst.CSTNode | None]:
+        """The functions that compare the name with ``None``, and go on where it is."""
+        known = self._functions_asking.get(name)
+        if known is None:
+            found: set[cst.CSTNode | None] = set()
+            for load in self._state.reads(name):
+                comparison = self._tree.parent(load)
+                if isinstance(comparison, cst.Comparison) and self._is_none_test(comparison):
+                    if not self._raises_without(comparison):
+                        found.update(self._program.sides.functions_around(load))
+            known = self._functions_asking[name] = frozenset(found)
+        return known
 
     def _is_none_test(self, comparison: cst.Comparison) -> bool:
         return any(

@@ -6,7 +6,8 @@ that holds ``node``, from there to the calls of that function, and so on to the 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.conditions import Conditions
     from flake8_mppitfalls.model.evaluate import Evaluator
     from flake8_mppitfalls.model.runs import Caller, Runs, Step
-    from flake8_mppitfalls.syntax.flow import Point
+    from flake8_mppitfalls.syntax.flow import Flow, Point
+
+T = TypeVar("T")
 
 MOST_PLACES = 300
 """So many calls are followed back from one place."""
@@ -32,6 +35,7 @@ class Paths:
         self._tree = evaluator.tree
         self._conditions = conditions
         self._runs = runs
+        self._steps_at: dict[cst.CSTNode, dict[Point, list[Step]]] = {}
 
     def owner(self, node: cst.CSTNode) -> cst.CSTNode:
         """The function, lambda or module whose code ``node`` is (class bodies count outwards)."""
@@ -48,40 +52,36 @@ class Paths:
         A path does not go back beyond a step for which ``barrier`` is true, and that step itself
         is not given. A function that nothing in this module calls is called after the import.
         """
-        return self._back(node, barrier)[0]
+        back = _Back(self, barrier)
+        return list(dict.fromkeys(s for s in back.steps(node) if self.together(s.node, node)))
+
+    def first_before(self, node: cst.CSTNode, asked: Callable[[Step], T]) -> T | None:
+        """What ``asked`` says first that is true, of the steps before ``node``, nearest first."""
+        for step in _Back(self, None).steps(node):
+            answer = asked(step)
+            if answer and self.together(step.node, node):
+                return answer
+        return None
 
     def comes_afresh(self, node: cst.CSTNode, barrier: Callable[[Step], bool]) -> bool:
         """Is there a path from the start of the program to ``node`` that passes no barrier?"""
-        return self._back(node, barrier)[1]
+        back = _Back(self, barrier)
+        return any(back.comes_afresh for _ in back.steps(node)) or back.comes_afresh
 
-    def _back(
-        self, node: cst.CSTNode, barrier: Callable[[Step], bool] | None
-    ) -> tuple[list[Step], bool]:
-        found: dict[Step, None] = {}
-        afresh = False
-        work = [(self.owner(node), node)]
-        seen: set[cst.CSTNode] = set()
-        while work and len(seen) < MOST_PLACES:
-            owner, place = work.pop()
-            if place in seen:
-                continue
-            seen.add(place)
-            steps, reaches_entry = self.before_in(owner, place, barrier)
-            found.update(dict.fromkeys(s for s in steps if self._together(s.node, node)))
-            if not reaches_entry:
-                continue
-            callers = [] if owner is self._tree.module else self._runs.callers(owner)
-            work.extend((caller.owner, caller.step.node) for caller in callers)
-            if not callers:
-                afresh = True
-                if owner is not self._tree.module:
-                    found.update(dict.fromkeys(self._imported()))
-        return list(found), afresh
+    def before_in(
+        self,
+        owner: cst.CSTNode,
+        node: cst.CSTNode,
+        barrier: Callable[[Step], bool] | None = None,
+    ) -> list[Step]:
+        """The steps of ``owner`` alone that come before ``node``."""
+        return list(dict.fromkeys(_Back(self, barrier).steps_in(owner, node)))
 
-    def after(self, node: cst.CSTNode) -> Iterator[Step]:
-        """The steps that some path from ``node`` comes to, callers followed to the module's end.
+    def leads_to(self, node: cst.CSTNode, asked: Callable[[Step], bool]) -> bool:
+        """Does some path from ``node`` come to a step for which ``asked`` is true?
 
-        What comes after the return of a function that nothing in this module calls is not known.
+        Callers are followed to the end of the module. What comes after the return of a function
+        that nothing in this module calls is not known.
         """
         work = [(self.owner(node), node)]
         seen: set[cst.CSTNode] = set()
@@ -90,77 +90,49 @@ class Paths:
             if place in seen:
                 continue
             seen.add(place)
-            flow = self._evaluator.flow(self._tree.scopes[owner])
+            steps_at = self.steps_at(owner)
+            points = self.flow(owner).points_of(place)
+            ahead = deque(n for p in points for n in (*p.successors, *p.exceptional))
             reached: set[Point] = set()
-            ahead = [n for p in flow.points_of(place) for n in (*p.successors, *p.exceptional)]
             while ahead:
-                point = ahead.pop()
-                if point not in reached:
-                    reached.add(point)
-                    ahead += [*point.successors, *point.exceptional]
-            for step in self._runs.steps(owner):
-                if not reached.isdisjoint(flow.points_of(step.node)):
-                    if self._together(step.node, node):
-                        yield step
+                point = ahead.popleft()
+                if point in reached:
+                    continue
+                reached.add(point)
+                for step in steps_at.get(point, ()):
+                    if asked(step) and self.together(step.node, node):
+                        return True
+                ahead += [*point.successors, *point.exceptional]
             if owner is not self._tree.module:
                 work.extend((c.owner, c.step.node) for c in self._runs.callers(owner))
+        return False
 
-    def before_in(
-        self,
-        owner: cst.CSTNode,
-        node: cst.CSTNode,
-        barrier: Callable[[Step], bool] | None = None,
-    ) -> tuple[list[Step], bool]:
-        """The steps of ``owner`` alone that come before ``node``; whether its entry does, too."""
-        flow = self._evaluator.flow(self._tree.scopes[owner])
-        steps_at: dict[Point, list[Step]] = {}
-        for step in self._runs.steps(owner):
-            for point in flow.points_of(step.node):
-                steps_at.setdefault(point, []).append(step)
-        found: dict[Step, None] = {}
-        reaches_entry = False
-        work: list[Point] = []
-        for point in flow.points_of(node):
-            earlier = [s for s in steps_at.get(point, ()) if self._done_before(s, node)]
-            if self._collect(earlier, barrier, found):
-                work.append(point)
-        expanded: set[Point] = set()
-        while work:
-            point = work.pop()
-            if point in expanded:
-                continue
-            expanded.add(point)
-            reaches_entry = reaches_entry or point is flow.entry
-            for previous in point.predecessors:
-                if self._collect(steps_at.get(previous, ()), barrier, found):
-                    work.append(previous)
-            # An exception leaves before the point has had its effect.
-            work.extend(point.thrown_from)
-        return list(found), reaches_entry
+    def flow(self, owner: cst.CSTNode) -> Flow:
+        """The control flow of a function or the module."""
+        return self._evaluator.flow(self._tree.scopes[owner])
 
-    def _collect(
-        self,
-        steps: list[Step] | tuple[()],
-        barrier: Callable[[Step], bool] | None,
-        found: dict[Step, None],
-    ) -> bool:
-        """Add the steps of one point; false if one of them is a barrier."""
-        for step in reversed(steps):
-            if barrier is not None and barrier(step):
-                return False
-            found[step] = None
-        return True
+    def steps_at(self, owner: cst.CSTNode) -> dict[Point, list[Step]]:
+        """The steps of ``owner`` by the points of its flow at which they happen."""
+        known = self._steps_at.get(owner)
+        if known is None:
+            known = self._steps_at[owner] = {}
+            flow = self.flow(owner)
+            for step in self._runs.steps(owner):
+                for point in flow.points_of(step.node):
+                    known.setdefault(point, []).append(step)
+        return known
 
-    def _done_before(self, step: Step, node: cst.CSTNode) -> bool:
+    def imported(self) -> Iterator[Step]:
+        """The steps at module level that an import makes."""
+        for step in self._runs.steps(self._tree.module):
+            if not self._conditions.is_guarded(step.node):
+                yield step
+
+    def done_before(self, step: Step, node: cst.CSTNode) -> bool:
         """Within one statement: is the step an operand of ``node``, or does it end before it?"""
         if step.node is node or self._tree.is_within(node, step.node):
             return False
         return self._tree.is_within(step.node, node) or self._tree.before(step.node, node)
-
-    def _imported(self) -> Iterator[Step]:
-        for step in self._runs.steps(self._tree.module):
-            if not self._conditions.is_guarded(step.node):
-                yield step
 
     def roots(self, node: cst.CSTNode) -> list[cst.CSTNode]:
         """The places at module level from which a path leads to ``node``."""
@@ -176,6 +148,10 @@ class Paths:
                 work.extend((c.owner, c.step.node) for c in self._runs.callers(owner))
         return list(found)
 
+    def is_module(self, owner: cst.CSTNode) -> bool:
+        """True for the code of the module itself."""
+        return owner is self._tree.module
+
     def callers(self, node: cst.CSTNode) -> list[Caller]:
         """The calls of the function that holds ``node``."""
         owner = self.owner(node)
@@ -183,7 +159,7 @@ class Paths:
 
     # -- conditions ----------------------------------------------------------------------------
 
-    def _together(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
+    def together(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
         """Can both places be reached in one run: on one platform, under tests that agree?"""
         runs = self._conditions.runs
         if not any(
@@ -207,6 +183,75 @@ class Paths:
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return
             child = parent
+
+
+class _Back:
+    """One walk against the flow. ``comes_afresh``: it came to the start of the program."""
+
+    def __init__(self, paths: Paths, barrier: Callable[[Step], bool] | None) -> None:
+        self._paths = paths
+        self._barrier = barrier
+        self._reaches_entry = False
+        self.comes_afresh = False
+
+    def steps(self, node: cst.CSTNode) -> Iterator[Step]:
+        """The steps before ``node``, those of its own function first; some more than once."""
+        paths = self._paths
+        work = [(paths.owner(node), node)]
+        seen: set[cst.CSTNode] = set()
+        while work and len(seen) < MOST_PLACES:
+            owner, place = work.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            yield from self.steps_in(owner, place)
+            if not self._reaches_entry:
+                continue
+            callers = paths.callers(place)
+            work.extend((caller.owner, caller.step.node) for caller in callers)
+            if not callers:
+                self.comes_afresh = True
+                if not paths.is_module(owner):
+                    yield from paths.imported()
+
+    def steps_in(self, owner: cst.CSTNode, node: cst.CSTNode) -> Iterator[Step]:
+        """The steps of ``owner`` before ``node``, nearest first."""
+        paths = self._paths
+        flow, steps_at = paths.flow(owner), paths.steps_at(owner)
+        self._reaches_entry = False
+        work: deque[Point] = deque()
+        for point in flow.points_of(node):
+            earlier = [s for s in steps_at.get(point, ()) if paths.done_before(s, node)]
+            passed = self._passed(earlier)
+            yield from passed
+            if len(passed) == len(earlier):
+                work.append(point)
+        expanded: set[Point] = set()
+        while work:
+            point = work.popleft()
+            if point in expanded:
+                continue
+            expanded.add(point)
+            self._reaches_entry = self._reaches_entry or point is flow.entry
+            for previous in point.predecessors:
+                if previous in expanded:
+                    continue
+                steps = steps_at.get(previous, [])
+                passed = self._passed(steps)
+                yield from passed
+                if len(passed) == len(steps):
+                    work.append(previous)
+            # An exception leaves before the point has had its effect.
+            work.extend(point.thrown_from)
+
+    def _passed(self, steps: list[Step]) -> list[Step]:
+        """The steps of one point, the last one first, up to a barrier."""
+        passed: list[Step] = []
+        for step in reversed(steps):
+            if self._barrier is not None and self._barrier(step):
+                break
+            passed.append(step)
+        return passed
 
 
 def _parts(test: cst.BaseExpression, holds: bool) -> Iterator[tuple[cst.BaseExpression, bool]]:

@@ -216,7 +216,7 @@ class _Places:
         at_module_level = owner is program.tree.module
         if at_module_level and not self._is_entry(step.node):
             return ""
-        steps, _ = program.paths.before_in(owner, step.node, self._is_served)
+        steps = program.paths.before_in(owner, step.node, self._is_served)
         for earlier in steps:
             if not earlier.functions or (at_module_level and not self._is_entry(earlier.node)):
                 continue

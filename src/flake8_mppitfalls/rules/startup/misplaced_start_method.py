@@ -132,15 +132,20 @@ class _Calls:
                     " second call fails",
                     "use get_context() with a name",
                 )
-        for step in program.paths.before(call):
-            again = self._sets.at(step)
-            if again:
-                line = "it" if call in again else program.source(again[0], "another call")
-                return f"fails, since {line} has been called before on this path", _LATER
-            fixed = self._fixes.at(step)
-            if fixed:
-                what = program.source(fixed[0], "the code above")
-                return f"fails, since {what} has fixed the default context before", _LATER
+        return program.paths.first_before(call, lambda step: self._before(call, step))
+
+    def _before(self, call: cst.Call, step: Step) -> tuple[str, str] | None:
+        """What a step that comes before the call does to it."""
+        again = self._sets.at(step)
+        if again:
+            if call in again:
+                return "fails, since it has been called before on this path", _LATER
+            what = self._program.source(again[0], "another call")
+            return f"fails, since {what} has been called before on this path", _LATER
+        fixed = self._fixes.at(step)
+        if fixed:
+            what = self._program.source(fixed[0], "the code above")
+            return f"fails, since {what} has fixed the default context before", _LATER
         return None
 
     # -- where it stands -----------------------------------------------------------------------
@@ -217,6 +222,8 @@ class _Calls:
 
     def _is_asked_for(self, call: cst.Call) -> bool:
         """``if get_start_method(allow_none=True) is None:``, or an early return on its answer."""
+        if not self._tree.calls_to("get_start_method"):
+            return False
         child: cst.CSTNode = call
         for parent in self._tree.ancestors(call):
             if isinstance(parent, (cst.If, cst.IfExp)) and child is not parent.test:
@@ -229,8 +236,9 @@ class _Calls:
                 for statement in parent.body:
                     if statement is child:
                         break
-                    if isinstance(statement, cst.If) and self._asks(statement.test):
-                        if self._program.conditions.leaves(statement.body):
+                    if isinstance(statement, cst.If):
+                        leaves = self._program.conditions.leaves(statement.body)
+                        if leaves and self._asks(statement.test):
                             return True
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return False
