@@ -48,6 +48,7 @@ _OTHERS_KEYWORDS = frozenset(
 """Parameters of the process APIs: each has some of them."""
 _FOR_SUBMIT = frozenset("args kwargs kwds callback error_callback chunksize timeout".split())
 _CALLABLES = ("target", "func", "fn")
+_COMPARED = ("'list'", "'str'", "'tuple'")
 _EXECUTOR_KEYWORDS = frozenset({"fn", "timeout", "chunksize", "buffersize"})
 
 
@@ -109,11 +110,17 @@ class Conventions:
             if surely and len(surely) == len(values):
                 text = self._program.source(group, "the first argument")
                 name = self._name_of_class(task)
+                callable_ = any(self._nature.is_callable(v) is not False for v in surely)
                 yield Mixup(
                     group,
                     f"{name}() takes group first, so {text} is no target: AssertionError: group"
-                    " argument must be None for now",
-                    f"write {name}(target={text}, …)",
+                    " argument must be None for now"
+                    if callable_
+                    else f"{name} has the constructor of Process, which takes group first:"
+                    " AssertionError: group argument must be None for now",
+                    f"write {name}(target={text}, …)"
+                    if callable_
+                    else f"give {name} an __init__() of its own that calls super().__init__()",
                 )
         if task.name == "Process":
             yield from self._keywords(task, "__init__", self._parameter_names(task))
@@ -146,7 +153,8 @@ class Conventions:
                 yield Mixup(
                     slot,
                     f"ProcessPoolExecutor() takes mp_context second, so {text} is no initializer:"
-                    f" AttributeError: {self._type(slot)} object has no attribute",
+                    f" AttributeError: {self._type(slot)} object has no attribute"
+                    " 'get_start_method'",
                     f"write initializer={text}",
                 )
         elif task.name == "Pool":
@@ -172,7 +180,7 @@ class Conventions:
                 method = self._method(task)
                 yield Mixup(
                     wrong,
-                    f"{method}() takes the arguments of {self._program.callable_name(task)} as one"
+                    f"{method}() takes all arguments of {self._program.callable_name(task)} as one"
                     f" tuple, and {self._role(task, positional)}",
                     f"write {method}({self._callable_text(task)}, ({self._listed(positional)}))",
                 )
@@ -198,10 +206,10 @@ class Conventions:
     def _role(self, task: Task, positional: list[cst.BaseExpression]) -> str:
         """What the third argument is taken for."""
         if len(positional) > len(task.parameters):
-            return f"{len(task.parameters)} arguments at most"
+            return f"has no more than {len(task.parameters)} parameters"
         kwds = positional[2]
         text = self._text(kwds)
-        return f"{text} for its keyword arguments: TypeError in the worker"
+        return f"{text} as its keyword arguments: TypeError in the worker"
 
     def _may_be_mapping(self, node: cst.BaseExpression) -> bool:
         values = self._evaluator.values(node)
@@ -219,9 +227,14 @@ class Conventions:
             if self._is_no_chunksize(task, extra, len(positional)):
                 method = self._method(task)
                 text = self._program.source(extra, "the third argument")
+                kind = self._type(extra)
+                detail = ""
+                if kind in _COMPARED:
+                    detail = f": '<=' not supported between instances of {kind} and 'int'"
                 yield Mixup(
                     extra,
-                    f"{method}() takes one iterable, and {text} for its chunksize",
+                    f"{method}() takes one iterable, and {text} as its chunksize:"
+                    f" TypeError{detail}",
                     self._instead_of_map(task, positional),
                 )
         yield from self._keywords(task, task.name, self._parameter_names(task), strict=True)

@@ -177,7 +177,10 @@ class Crossing:
 
     def _of_task(self, task: Task, transport: Transport) -> Iterator[Culprit]:
         at = self._moment(task)
+        mixup = self._program.conventions.of(task.call) if task.name == "submit" else None
         for part in self._parts.of(task):
+            if mixup is not None and self._tree.is_within(part.node, mixup.node):
+                continue  # callback=, which the callable does not take
             yield from self._of_part(part, transport, at)
 
     def _moment(self, task: Task) -> cst.CSTNode:
