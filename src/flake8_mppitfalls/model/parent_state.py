@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from flake8_mppitfalls.model import picklable
+from flake8_mppitfalls.model.connections import Connected, connected
 from flake8_mppitfalls.model.module_state import Side
 from flake8_mppitfalls.model.values import Constant, Container, Made, Result
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -23,7 +23,6 @@ _FILLING = frozenset(
     "add append appendleft extend extendleft insert setdefault update __setitem__".split()
 )
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
-_ENGINES = frozenset({"sqlalchemy.create_engine", "pymongo.MongoClient", "redis.Redis"})
 
 
 class Given(NamedTuple):
@@ -93,7 +92,7 @@ class ParentState:
             if side & (Side.WORKER | Side.INITIALIZER):
                 return None
             (imported if side & Side.IMPORT else parents).append(binding)
-        if any(self._is_connection(binding) for binding in parents) and self._forks:
+        if self._forks and any(self._is_connection(name, binding) for binding in parents):
             return None  # MPP310
         if not imported and self._tree.star_imports:
             return None
@@ -188,15 +187,13 @@ class ParentState:
         values = self._program.evaluator.bound(binding)
         return binding.kind is Bound.ASSIGN and all(isinstance(v, Constant) for v in values)
 
-    def _is_connection(self, binding: Binding) -> bool:
-        for value in self._program.evaluator.bound(binding):
-            if isinstance(value, Result):
-                row = picklable.result(value.name)
-                if row is not None and row.what == "a database connection":
-                    return True
-                if value.name in _ENGINES:
-                    return True
-        return False
+    def _is_connection(self, name: str, binding: Binding) -> bool:
+        """A connection, or an engine that the parent uses: MPP310 speaks of these."""
+        program = self._program
+        kinds = {connected(program, value) for value in program.evaluator.bound(binding)} - {None}
+        if kinds == {Connected.ENGINE}:
+            return any(program.sides.is_parent_code(load) for load in self._state.reads(name))
+        return bool(kinds)
 
     # -- when ----------------------------------------------------------------------------------
 
