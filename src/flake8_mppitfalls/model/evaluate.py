@@ -80,6 +80,7 @@ class Evaluator:
         self._flows: dict[Scope, Flow] = {}
         self._at_exit: dict[tuple[Scope, str], list[Binding]] = {}
         self._reaching: dict[cst.CSTNode, list[Binding]] = {}
+        self._reads: dict[tuple[Scope, str], dict[Binding, list[cst.Name]]] = {}
         self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
         self._depth = 0
         self._active: set[object] = set()
@@ -172,6 +173,17 @@ class Evaluator:
         if owner.kind is ScopeKind.MODULE:
             return self._at_module_end(owner, node.value)
         return bindings
+
+    def reads_of(self, binding: Binding) -> list[cst.Name]:
+        """The reads of a name that may see what ``binding`` gave it."""
+        key = (binding.scope, binding.name)
+        known = self._reads.get(key)
+        if known is None:
+            known = self._reads[key] = {}
+            for load in self.tree.loads_of(binding):
+                for reaching in self.bindings(load):
+                    known.setdefault(reaching, []).append(load)
+        return known.get(binding, [])
 
     def _at_module_end(self, owner: Scope, name: str) -> list[Binding]:
         """What functions see of a module's name: the last values, and what functions bind."""

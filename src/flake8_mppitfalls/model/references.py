@@ -107,9 +107,8 @@ class References:
                 function.name.value, ()
             ):
                 if binding.node is function:
-                    for load in self._tree.loads_of(binding):
-                        if binding in self._evaluator.bindings(load):
-                            yield Reference(load, 0)
+                    for load in self._evaluator.reads_of(binding):
+                        yield Reference(load, 0)
             return
         yield from self._of_method(function)
 
@@ -171,9 +170,8 @@ class References:
         owner = scope.owner_of(target.value)
         for binding in owner.bindings.get(target.value, ()) if owner is not None else ():
             if binding.node is target and binding.kind is Bound.ASSIGN:
-                for load in self._tree.loads_of(binding):
-                    if binding in self._evaluator.bindings(load):
-                        yield Reference(load, skip)
+                for load in self._evaluator.reads_of(binding):
+                    yield Reference(load, skip)
 
 
 def _from_call(args: object, position: int, name: str) -> Iterator[Given]:

@@ -168,9 +168,8 @@ class _Tracer:
         if (binding, depth) in self._seen:
             return
         self._seen.add((binding, depth))
-        for load in self._tree.loads_of(binding):
-            if binding in self._evaluator.bindings(load):
-                self._follow(load, depth, through)
+        for load in self._evaluator.reads_of(binding):
+            self._follow(load, depth, through)
 
     # -- one step ------------------------------------------------------------------------------
 

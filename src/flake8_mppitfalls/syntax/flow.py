@@ -29,6 +29,10 @@ MOST_STEPS = 4_000
 """How far back a reaching definition is looked for before every binding counts."""
 
 
+FEW = 8
+"""Up to so many bindings of a name are found again each time."""
+
+
 class PointKind(enum.Enum):
     """What happens at a point."""
 
@@ -129,6 +133,7 @@ class Flow:
         self.points: list[Point] = [self.entry]
         self._at: dict[cst.CSTNode, list[Point]] = {}
         self._frontier: list[Point] = [self.entry]
+        self._made_at: dict[int, tuple[Sequence[Binding], dict[Point, list[Binding]]]] = {}
         self._frames: list[_Frame] = []
         self._catch: Point | None = None
 
@@ -166,6 +171,10 @@ class Flow:
         return self._search_back(bindings, stores, work, {})
 
     def _stores(self, bindings: Sequence[Binding]) -> dict[Point, list[Binding]]:
+        """The points at which the bindings are made; kept for a name that has many."""
+        known = self._made_at.get(id(bindings))
+        if known is not None and known[0] is bindings:
+            return known[1]
         stores: dict[Point, list[Binding]] = {}
         for binding in bindings:
             if binding.kind is Bound.PARAMETER:
@@ -173,6 +182,8 @@ class Flow:
                 continue
             for point in self.points_of(binding.node):
                 stores.setdefault(point, []).append(binding)
+        if len(bindings) > FEW:
+            self._made_at[id(bindings)] = (bindings, stores)
         return stores
 
     def _search_back(
