@@ -16,6 +16,7 @@ from flake8_mppitfalls.model.conditions import WINDOWS, Conditions
 from flake8_mppitfalls.model.conventions import Conventions
 from flake8_mppitfalls.model.counts import Counts
 from flake8_mppitfalls.model.crossing import Crossing
+from flake8_mppitfalls.model.daemons import Daemons
 from flake8_mppitfalls.model.escapes import Escapes
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.fit import Fit
@@ -187,6 +188,11 @@ class Program:
     def uses(self) -> Uses:
         """What becomes of a value."""
         return Uses(self.evaluator, self.references)
+
+    @cached_property
+    def daemons(self) -> Daemons:
+        """Which code runs in daemonic processes."""
+        return Daemons(self)
 
     @cached_property
     def escapes(self) -> Escapes:
