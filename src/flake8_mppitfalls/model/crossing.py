@@ -28,7 +28,9 @@ from flake8_mppitfalls.model.values import (
     Computed,
     Constant,
     Container,
+    Coroutine,
     Function,
+    Generator,
     Instance,
     Made,
     Member,
@@ -195,6 +197,8 @@ class Crossing:
     def _of_part(self, part: Part, transport: Transport, at: cst.CSTNode) -> Iterator[Culprit]:
         if isinstance(part.value, (Member, ResultMember)) and not part.is_callable:
             return  # a method, or some plain attribute
+        if part.is_callable and isinstance(part.value, (Generator, Coroutine)):
+            return  # it was called by mistake
         if isinstance(part.value, Function) and not transport.dill:
             if self._is_wrapped_anew(part.value.node, part.node):
                 yield _culprit(part, Stop(Obstacle.LOCAL, part.value, "the wrapper"))

@@ -12,6 +12,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.values import (
+    UNKNOWN,
     BoundMethod,
     Class,
     Computed,
@@ -28,6 +29,7 @@ from flake8_mppitfalls.model.values import (
     Result,
     Unknown,
 )
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluate import Evaluator
@@ -111,6 +113,7 @@ _TYPE_OF_KIND = {
 }
 _ITERABLE_PROXIES = frozenset({"list", "dict", "set", "Array"})
 _CALLABLE_RESULTS = frozenset({"getattr", "eval", "type", "super", "next", "vars", "compile"})
+_CALLABLE_ARRAYS = frozenset({"vectorize", "frompyfunc", "poly1d", "polynomial.Polynomial"})
 _COLLECTIONS = frozenset(
     "collections.Counter collections.deque collections.OrderedDict collections.defaultdict "
     "collections.ChainMap array.array range memoryview".split()
@@ -283,6 +286,70 @@ class Nature:
             return self._result_is_callable(value)
         return None
 
+    def may_be_called(self, node: cst.CSTNode | None, depth: int = 0) -> bool | None:
+        """Can the value of an expression be called? As :meth:`is_callable`, for all it may be.
+
+        What a method gives whose name only data have (``split``, ``read``) is data.
+        """
+        if node is None or depth > DEEPEST:
+            return None
+        values = self._evaluator.values(node)
+        answers = {self.is_callable(value) for value in values}
+        if UNKNOWN not in values:
+            return answers.pop() if len(answers) == 1 else None
+        if len(answers) > 1 and False not in answers:
+            return None
+        return False if self._is_data(node, depth) else None
+
+    def _is_data(self, node: cst.CSTNode, depth: int) -> bool:
+        """Does an expression whose value is not known surely give data?"""
+        if isinstance(node, cst.IfExp):
+            return (
+                self.may_be_called(node.body, depth + 1) is False
+                and self.may_be_called(node.orelse, depth + 1) is False
+            )
+        if isinstance(node, cst.Name):
+            bindings = self._evaluator.bindings(node)
+            return bool(bindings) and all(
+                binding.kind is Bound.AUGMENTED
+                or (
+                    binding.kind is Bound.ASSIGN
+                    and not binding.path
+                    and binding.value is not None
+                    and self.may_be_called(binding.value, depth + 1) is False
+                )
+                for binding in bindings
+            )
+        if isinstance(node, cst.Call):
+            if isinstance(node.func, cst.Attribute):
+                name = node.func.attr.value
+                if name in _DATA_METHODS and name not in _TAKING_OUT:
+                    return not any(
+                        isinstance(v, (Instance, Made, Class))
+                        for v in self._evaluator.values(node.func.value)
+                    )
+            return self._gives_data(node, depth)
+        return False
+
+    def _gives_data(self, call: cst.Call, depth: int) -> bool:
+        """Does every ``return`` of the called functions of this module give data?"""
+        values = self._evaluator.values(call.func)
+        if not values:
+            return False
+        for value in values:
+            if not isinstance(value, (Function, BoundMethod)):
+                return False
+            scope = self._tree.scopes[value.node]
+            if self._evaluator.calls.is_opaque(value.node) or scope.is_generator:
+                return False
+            if value.node.asynchronous is not None:
+                return False
+            for returned in scope.returns:
+                if returned.value is not None:
+                    if self.may_be_called(returned.value, depth + 1) is not False:
+                        return False
+        return True
+
     def _computed_is_callable(self, value: Computed) -> bool | None:
         """Operators give data, unless they combine objects that say otherwise."""
         if isinstance(value.site, cst.BinaryOperation):
@@ -304,7 +371,10 @@ class Nature:
         if hasattr(builtins, name):
             kind = getattr(builtins, name)
             return False if not isinstance(kind, type) or _is_data(kind) else None
-        return False if name.partition(".")[0] in _PLAIN_MODULES else None
+        module, _, rest = name.partition(".")
+        if module in ("numpy", "pandas"):
+            return None if rest in _CALLABLE_ARRAYS else False
+        return False if module in _PLAIN_MODULES else None
 
     def _instance_may(self, cls: cst.ClassDef, *methods: str) -> bool | None:
         """``False`` where neither the class nor a base of this module defines a method."""

@@ -139,7 +139,7 @@ class ParentState:
 
     @cached_property
     def _filled_by_mistake(self) -> frozenset[str]:
-        """The names that ``initializer=set_up(x)`` binds, called in the parent: MPP702's."""
+        """What ``initializer=set_up(x)`` binds or fills, called in the parent: MPP702's."""
         program = self._program
         found: set[str] = set()
         for task in program.tasks:
@@ -149,6 +149,9 @@ class ParentState:
             for function in program.sides.functions(program.values(call.func)):
                 scope = self._tree.scopes[function]
                 found |= scope.global_names
+                for node in self._tree.walk(function):
+                    if isinstance(node, cst.Name) and self._is_fill(node):
+                        found.add(node.value)
         return frozenset(found)
 
     def _fills(self, name: str) -> list[cst.CSTNode] | None:

@@ -7,14 +7,14 @@ waits for the task before the ``with`` block of its pool ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.signatures import has_double_star
 from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
-from flake8_mppitfalls.model.values import Constant, Made
+from flake8_mppitfalls.model.values import Constant, Made, Member
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ _WAITING = frozenset({UseKind.ITERATED, UseKind.AWAITED, UseKind.YIELDED, UseKin
 _POLLED = frozenset({"ready", "successful"})
 
 
+class DoneCallback(NamedTuple):
+    """``future.add_done_callback(callback)`` of futures of process executors."""
+
+    call: cst.Call
+    callback: cst.BaseExpression
+    futures: tuple[Made, ...]
+
+
 class Results:
     """Answers about the results of the tasks of one file."""
 
@@ -39,6 +47,7 @@ class Results:
         self._program = program
         self._tree = program.tree
         self._pending: dict[cst.Call, bool] = {}
+        self._done_callbacks: list[DoneCallback] | None = None
 
     def is_fetched(self, task: Task) -> bool:
         """True if the result is fetched, or may be by code that this file does not show."""
@@ -77,6 +86,29 @@ class Results:
             and not self.is_fetched(task)
             and not self.dies_with_block(task)
         )
+
+    def done_callbacks(self) -> list[DoneCallback]:
+        """The callbacks that this file gives to futures of process executors."""
+        if self._done_callbacks is None:
+            found = self._done_callbacks = []
+            for call in self._tree.calls_of.get("add_done_callback", ()):
+                if len(call.args) == 1 and not call.args[0].star:
+                    futures = self._process_futures(call)
+                    if futures:
+                        found.append(DoneCallback(call, call.args[0].value, futures))
+        return self._done_callbacks
+
+    def _process_futures(self, call: cst.Call) -> tuple[Made, ...]:
+        """The futures whose method is called; none if one of them may be another's."""
+        futures = []
+        for value in self._program.values(call.func):
+            if not isinstance(value, Member) or value.receiver.kind is not api.Kind.FUTURE:
+                return ()
+            owner = value.receiver.owner
+            if owner is None or owner.kind is not api.Kind.EXECUTOR:
+                return ()
+            futures.append(value.receiver)
+        return tuple(futures)
 
     # -- the end of the with block -------------------------------------------------------------
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import Made, Member
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -81,11 +80,8 @@ class WorkerArity(Rule):
                 callback = task.argument(name)
                 if callback is not None and task.gives is api.Kind.ASYNC_RESULT:
                     yield from self._called_back(program, callback, f"{name}=", _IN_POOL)
-        for added in program.tree.calls_of.get("add_done_callback", ()):
-            if len(added.args) == 1 and not added.args[0].star and _is_of_process(program, added):
-                yield from self._called_back(
-                    program, added.args[0].value, "add_done_callback()", _OF_FUTURE
-                )
+        for added in program.results.done_callbacks():
+            yield from self._called_back(program, added.callback, "add_done_callback()", _OF_FUTURE)
 
     def _called_back(
         self, program: Program, callback: cst.BaseExpression, what: str, consequence: str
@@ -123,16 +119,3 @@ def _cure(task: Task, error: str) -> str:
         if task.name == "submit" and any(isinstance(a.value, cst.Tuple) for a in task.call.args):
             return "give the arguments one by one, not as a tuple"
     return "make arguments and parameters agree"
-
-
-def _is_of_process(program: Program, call: cst.Call) -> bool:
-    """Is it a future of a process executor?"""
-    found = False
-    for value in program.values(call.func):
-        if not isinstance(value, Member) or value.receiver.kind is not api.Kind.FUTURE:
-            return False
-        owner: Made | None = value.receiver.owner
-        if owner is None or owner.kind is not api.Kind.EXECUTOR:
-            return False
-        found = True
-    return found
