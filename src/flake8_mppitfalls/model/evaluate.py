@@ -88,7 +88,7 @@ class Evaluator:
         self._too_deep = 0
         self._shallow: dict[object, tuple[int, Values]] = {}
         self._steps = 0
-        self._most_steps = 20_000 + 40 * len(tree.parents)
+        self._most_steps = 5_000 + len(tree.parents)
 
     # -- expressions ---------------------------------------------------------------------------
 
