@@ -29,6 +29,7 @@ from flake8_mppitfalls.model.nature import Nature
 from flake8_mppitfalls.model.paths import Paths
 from flake8_mppitfalls.model.platforms import Platforms
 from flake8_mppitfalls.model.prompts import Prompts
+from flake8_mppitfalls.model.queue_ends import QueueEnds
 from flake8_mppitfalls.model.rebuilding import Rebuilding
 from flake8_mppitfalls.model.references import References
 from flake8_mppitfalls.model.results import Results
@@ -143,6 +144,11 @@ class Program:
     def platforms(self) -> Platforms:
         """Whether the code asks for its platform."""
         return Platforms(self)
+
+    @cached_property
+    def queue_ends(self) -> QueueEnds:
+        """Where an empty queue is taken for a finished one."""
+        return QueueEnds(self)
 
     @cached_property
     def prompts(self) -> Prompts:
