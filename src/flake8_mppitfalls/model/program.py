@@ -21,6 +21,7 @@ from flake8_mppitfalls.model.escapes import Escapes
 from flake8_mppitfalls.model.evaluate import Evaluator
 from flake8_mppitfalls.model.fit import Fit
 from flake8_mppitfalls.model.guards import Guards
+from flake8_mppitfalls.model.handovers import Handovers
 from flake8_mppitfalls.model.lifetimes import Lifetimes
 from flake8_mppitfalls.model.locking import Locking
 from flake8_mppitfalls.model.loops import Loops
@@ -38,6 +39,7 @@ from flake8_mppitfalls.model.sides import Sides
 from flake8_mppitfalls.model.startmethods import StartMethods
 from flake8_mppitfalls.model.starts import Starts
 from flake8_mppitfalls.model.tasks import Tasks
+from flake8_mppitfalls.model.traffic import Traffic
 from flake8_mppitfalls.model.turns import Turns
 from flake8_mppitfalls.model.uses import Uses
 from flake8_mppitfalls.model.values import External, Made
@@ -199,6 +201,16 @@ class Program:
     def daemons(self) -> Daemons:
         """Which code runs in daemonic processes."""
         return Daemons(self)
+
+    @cached_property
+    def handovers(self) -> Handovers:
+        """What goes to a process with its start."""
+        return Handovers(self)
+
+    @cached_property
+    def traffic(self) -> Traffic:
+        """Who puts what into queues and pipes, and who takes it out."""
+        return Traffic(self)
 
     @cached_property
     def escapes(self) -> Escapes:

@@ -1,0 +1,321 @@
+"""MPP408."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.machine import Fault
+from flake8_mppitfalls.model.signatures import argument
+from flake8_mppitfalls.model.traffic import GETTING, PUTTING, channel_of, other_end
+from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.values import Constant, External, Made
+from flake8_mppitfalls.rules.base import Finding, Rule
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.runs import Step
+    from flake8_mppitfalls.model.traffic import Channel
+    from flake8_mppitfalls.model.uses import Use
+
+_ITEM = {"put": "obj", "put_nowait": "obj", "send": "obj", "send_bytes": "buf"}
+
+
+class JoinBeforeDrain(Rule):
+    """A process is joined before its results are read.
+
+    What it does:
+        Finds ``join()`` on a ``Process`` that was given a ``Queue``, ``JoinableQueue``,
+        ``SimpleQueue`` or the sending end of a ``Pipe``, where the parent reads the results only
+        after the ``join()``.
+
+    Why it is bad:
+        A pipe holds 64 KB on Linux, less elsewhere. A process that has put more into a queue does
+        not end until its feeder thread has written everything, and that waits for somebody to
+        read: the process waits for the parent, and the parent in ``join()`` for the process. With
+        small results it works, with large ones the program hangs for ever, without an error. With
+        ``join(timeout)`` it goes on, and the results are lost.
+
+    Example:
+        ::
+
+            worker = multiprocessing.Process(target=measure, args=(names, results))
+            worker.start()
+            worker.join()
+            table = results.get()
+
+    Use instead:
+        ::
+
+            worker = multiprocessing.Process(target=measure, args=(names, results))
+            worker.start()
+            table = results.get()
+            worker.join()
+
+    Known limits:
+        A single constant that the worker puts is no finding. Neither is a queue from which
+        another process, or a thread of the parent, reads.
+
+    References:
+        Python documentation, ``multiprocessing``, "Joining processes that use queues"; CPython's
+        ``Lib/multiprocessing/queues.py``, ``Queue._finalize_join``.
+    """
+
+    code = "MPP408"
+    name = "join-before-drain"
+    message = (
+        "{process} is joined before {channel} is read: as soon as the results fill the pipe"
+        " {result}; read the results first, then join"
+    )
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Yield each ``join()`` that comes before the results are read."""
+        if not any(program.made.get(kind) for kind in (api.Kind.QUEUE, api.Kind.PIPE)):
+            return
+        found: set[cst.CSTNode] = set()
+        for process in program.made.get(api.Kind.PROCESS, ()):
+            life = program.lifetimes.of(process)
+            wrong = {t.node for t in life.troubles if t.fault is Fault.JOINED_UNSTARTED}
+            joins = [call for call in life.calls("join") if call not in wrong]
+            for thing in program.handovers.of(process) if joins else ():
+                if not _is_made_here(thing):
+                    continue
+                case = _Case(program, process, thing)
+                for join in joins:
+                    if join not in found and case.is_joined_first(join):
+                        found.add(join)
+                        yield self._found(program, join, thing)
+
+    def _found(self, program: Program, join: cst.Call, thing: Made) -> Finding:
+        return self.finding(
+            join,
+            process=program.receiver(join, "the process"),
+            channel="the pipe" if thing.kind is api.Kind.CONNECTION else "the queue",
+            result="they are lost" if join.args else "both sides wait for ever",
+        )
+
+
+def _is_made_here(thing: Made) -> bool:
+    return thing.kind in (api.Kind.QUEUE, api.Kind.CONNECTION) and isinstance(thing.site, cst.Call)
+
+
+class _Case:
+    """One process and one queue, or pipe end, that it was given."""
+
+    def __init__(self, program: Program, process: Made, thing: Made) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._process = process
+        self._thing = thing
+        self._given: Channel = channel_of(thing)
+        self._read: Channel = other_end(self._given)
+        passes = program.runs.in_program
+        self._starts = Effect(program.runs, self._started, passes)
+        self._joins = Effect(program.runs, self._joined, passes)
+        self._ends = Effect(program.runs, self._ended, passes)
+        self._possible: bool | None = None
+
+    def is_joined_first(self, join: cst.Call) -> bool:
+        """Does the parent read only after this ``join()``?"""
+        if self._possible is None:
+            self._possible = self._fills_the_pipe() and not self._is_read_elsewhere()
+        if not self._possible or not self._program.sides.is_parent_code(join):
+            return False
+        return self._is_read_after(join) and not self._is_touched_before(join)
+
+    # -- order ---------------------------------------------------------------------------------
+
+    def _started(self, step: Step) -> Iterator[bool]:
+        if any(s.site is self._process.site for s in self._program.starts.direct(step)):
+            yield True
+
+    def _joined(self, step: Step) -> Iterator[cst.CSTNode]:
+        yield from self._methods(step, "join")
+
+    def _ended(self, step: Step) -> Iterator[cst.CSTNode]:
+        yield from self._methods(step, "terminate", "kill")
+
+    def _methods(self, step: Step, *names: str) -> Iterator[cst.CSTNode]:
+        call = step.node
+        if step.entered or not isinstance(call, cst.Call):
+            return
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value in names:
+            values = self._program.values(call.func.value)
+            if any(isinstance(v, Made) and v.site is self._process.site for v in values):
+                yield call
+
+    def _is_touched_before(self, join: cst.Call) -> bool:
+        """Since its start: is something read, put in, or is the process ended?"""
+        traffic = self._program.traffic
+        began = False
+
+        def is_touched(step: Step) -> bool:
+            if self._ends.at(step) or self._read in traffic.taken.at(step):
+                return True
+            put = traffic.put.at(step)
+            return self._given in put or self._read in put or self._waits(step)
+
+        def starts(step: Step) -> bool:
+            nonlocal began
+            if not self._starts.at(step):
+                return False
+            began = began or (bool(step.functions) and is_touched(step))
+            return True
+
+        steps = self._program.paths.before(join, starts)
+        return any(is_touched(step) for step in steps) or began or self._is_tried_before(join)
+
+    def _is_tried_before(self, join: cst.Call) -> bool:
+        """In a handler or ``finally`` behind a ``try`` that reads."""
+        for parent in self._tree.ancestors(join):
+            if isinstance(parent, (cst.ExceptHandler, cst.ExceptStarHandler, cst.Finally)):
+                statement = self._tree.parent(parent)
+                if isinstance(statement, (cst.Try, cst.TryStar)):
+                    reads = {id(node) for node in self._parent_reads()}
+                    if any(id(node) in reads for node in self._tree.walk(statement.body)):
+                        return True
+            elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                return False
+        return False
+
+    def _waits(self, step: Step) -> bool:
+        """``tasks.join()``: somebody else takes everything out."""
+        call = step.node
+        return (
+            not step.entered
+            and isinstance(call, cst.Call)
+            and self._given in self._program.traffic.used_by(call, ("join",))
+        )
+
+    def _is_read_after(self, join: cst.Call) -> bool:
+        paths = self._program.paths
+        return any(
+            join in self._joins.at(step)
+            for node in self._parent_reads()
+            for step in paths.before(node)
+        )
+
+    def _parent_reads(self) -> Iterator[cst.CSTNode]:
+        traffic = self._program.traffic
+        reads: list[cst.CSTNode] = [*traffic.calls(self._read, GETTING)]
+        for member in traffic.members(self._read, GETTING):
+            arg = self._tree.parent(member)
+            call = self._tree.parent(arg) if isinstance(arg, cst.Arg) else None
+            if call is not None:
+                reads.append(call)
+        for node in reads:
+            if self._program.sides.is_parent_code(node):
+                yield node
+
+    # -- who reads and writes ------------------------------------------------------------------
+
+    def _is_read_elsewhere(self) -> bool:
+        """Does another process, or code that is not seen, take things out?"""
+        program, traffic = self._program, self._program.traffic
+        if traffic.calls(self._given, ("cancel_join_thread",)):
+            return True
+        for node in (
+            *traffic.calls(self._read, GETTING),
+            *traffic.members(self._read, GETTING),
+        ):
+            if not program.sides.is_parent_code(node):
+                return True
+        for member in traffic.members(self._read, GETTING):
+            arg = self._tree.parent(member)
+            call = self._tree.parent(arg) if isinstance(arg, cst.Arg) else None
+            if not isinstance(call, cst.Call) or self._tree.qualified(call.func) != "iter":
+                return True  # a thread's target, a callback
+        return any(self._is_away(use) for use in program.uses.of(self._thing.site))
+
+    def _is_away(self, use: Use) -> bool:
+        """Does the parent hand it to what the file does not show?"""
+        if use.kind not in HANDED_ON or use.kind is UseKind.KEPT:
+            return False
+        if not self._program.sides.is_parent_code(use.node):
+            return False
+        if not use.depth and not {self._given, self._read} & {
+            *self._program.traffic.channels(use.at)
+        }:
+            return False  # the other end of the pipe, and of no use to anybody else
+        if use.kind is UseKind.RETURNED:
+            function = self._tree.function_of(use.node).node
+            calls = self._program.references.calls(function)
+            return not (isinstance(function, cst.FunctionDef) and calls)
+        if use.kind is not UseKind.PASSED or not isinstance(use.node, cst.Call):
+            return True
+        if use.name == "functools.partial":
+            return False
+        return not any(
+            isinstance(v, Made) and v.kind is api.Kind.PROCESS
+            for v in self._program.values(use.node)
+        )
+
+    # -- what is written -----------------------------------------------------------------------
+
+    def _fills_the_pipe(self) -> bool:
+        """May the process put more than one constant into it?"""
+        program = self._program
+        functions = self._targets()
+        if not functions:
+            return True
+        reached = program.sides.reach(functions)
+        puts = [
+            call
+            for call in program.traffic.calls(self._given, PUTTING)
+            if any(f in reached for f in program.sides.functions_around(call))
+        ]
+        if any(self._is_much(call) for call in puts):
+            return True
+        return any(self._is_passed_on_in(function) for function in reached)
+
+    def _targets(self) -> list[cst.CSTNode]:
+        program, process = self._program, self._process
+        assert isinstance(process.site, cst.Call)
+        task = program.task_of(process.site)
+        if task is not None and task.callable is not None:
+            return program.sides.functions(program.values(task.callable))
+        run = None
+        if process.cls is not None:
+            run = program.evaluator.classes.method(process.cls, "run")
+        return [run] if run is not None else []
+
+    def _is_much(self, call: cst.Call) -> bool:
+        for parent in self._tree.ancestors(call):
+            if isinstance(parent, (cst.For, cst.While, *_COMPREHENSIONS)):
+                return True
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                break
+        assert isinstance(call.func, cst.Attribute)
+        item = argument(call, (_ITEM[call.func.attr.value],), _ITEM[call.func.attr.value])
+        return item is None or not self._is_constant(item)
+
+    def _is_constant(self, node: cst.BaseExpression) -> bool:
+        if isinstance(node, (cst.Tuple, cst.List, cst.Set)):
+            return all(self._is_constant(element.value) for element in node.elements)
+        values = self._program.values(node)
+        return bool(values) and all(isinstance(v, (Constant, External)) for v in values)
+
+    def _is_passed_on_in(self, function: cst.CSTNode) -> bool:
+        """Does the worker give it to code that is not seen here?"""
+        program = self._program
+        for node in self._tree.walk(function):
+            parent = self._tree.parent(node)
+            if not isinstance(node, (cst.Name, cst.Attribute)) or not isinstance(parent, cst.Arg):
+                continue
+            if self._given not in program.traffic.channels(node):
+                continue
+            call = self._tree.parent(parent)
+            if not isinstance(call, cst.Call):
+                return True
+            known = program.sides.functions(program.values(call.func))
+            if not known and self._tree.qualified(call.func) not in _NEUTRAL:
+                return True
+        return False
+
+
+_COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
+_NEUTRAL = frozenset({"print", "id", "repr", "str", "type", "isinstance", "iter", "super"})
