@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from flake8_mppitfalls.model.values import BoundMethod, Computed, External, Function, Result
+from flake8_mppitfalls.syntax.scopes import Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -42,12 +44,26 @@ class Platforms:
         owner = self._program.paths.owner(node)
         if owner is self._tree.module or depth > DEEPEST:
             return False
+        if self._has_flag_for_others:
+            return True
         callers = self._program.runs.callers(owner)
         return bool(callers) and all(self.is_tested(c.step.node, depth + 1) for c in callers)
 
     def asks(self, test: cst.CSTNode, depth: int = 0) -> bool:
         """True if the outcome of a test has to do with the platform."""
         return any(self._is_about_platform(part, depth) for part in self._tree.walk(test))
+
+    @cached_property
+    def _has_flag_for_others(self) -> bool:
+        """``parallel_available = os.name == "posix"``, which only other modules read."""
+        return any(
+            binding.kind is Bound.ASSIGN
+            and isinstance(binding.value, _OPERATIONS)
+            and not self._tree.loads_of(binding)
+            and self.asks(binding.value)
+            for bindings in self._tree.module_scope.bindings.values()
+            for binding in bindings
+        )
 
     # -- places --------------------------------------------------------------------------------
 

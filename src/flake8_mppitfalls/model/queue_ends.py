@@ -14,7 +14,7 @@ from flake8_mppitfalls.model.concurrency import SEVERAL
 from flake8_mppitfalls.model.effects import Effect
 from flake8_mppitfalls.model.emptiness import Emptiness
 from flake8_mppitfalls.model.pending import Pending
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import Made, Member
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.emptiness import Decision
@@ -95,7 +95,8 @@ class QueueEnds:
             return ""
         for writer in writers:
             if self._activities.may_run_at(writer, decision.call, fetched=immediate):
-                return UNREAD
+                if not self._is_held_back(queue, decision.call):
+                    return UNREAD
         takers = self._entries(queue, _TAKING)
         if immediate:
             running = [
@@ -255,6 +256,29 @@ class QueueEnds:
             self._activities.is_awaited_by,
         )
         return pending.at(node) is not None
+
+    def _is_held_back(self, queue: Made, node: cst.CSTNode) -> bool:
+        """Do all writers wait for an event that nobody has set when the parent asks?"""
+        events = [self._awaited(put) for put in self._nodes(queue, _PUTTING)]
+        if not events or not all(events):
+            return False
+        awaited = {site for sites in events for site in sites}
+        return not any(
+            isinstance(value, Member) and value.name == "set" and value.receiver.site in awaited
+            for step in self._program.paths.before(node)
+            for value in step.values
+        )
+
+    def _awaited(self, put: cst.CSTNode) -> set[cst.CSTNode]:
+        """The events that the function waits for before it puts something in."""
+        owner = self._program.paths.owner(put)
+        return {
+            value.receiver.site
+            for step in self._program.paths.before_in(owner, put)
+            for value in step.values
+            if isinstance(value, Member) and value.name == "wait"
+            if value.receiver.kind is api.Kind.EVENT
+        }
 
     def _is_filled_later(self, queue: Made, entries: list[Entry]) -> bool:
         """Does the parent put something in after a reader was started?"""
