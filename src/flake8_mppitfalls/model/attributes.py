@@ -415,7 +415,9 @@ class Attributes:
     # -- dataclasses ---------------------------------------------------------------------------
 
     def is_dataclass(self, cls: cst.ClassDef) -> bool:
-        """True where a decorator makes ``__init__`` from the annotated names of the class."""
+        """True where the constructor is made from the annotated names of the class."""
+        if "typing.NamedTuple" in self._evaluator.classes.external_bases(cls):
+            return True
         return any(name in picklable.DATACLASSES for name in decorator_names(self._tree, cls))
 
     def fields(self, cls: cst.ClassDef) -> list[str]:

@@ -515,6 +515,15 @@ class Evaluator:
             left = tuple(v for v in left if not (isinstance(v, Constant) and not v.value))
         return union(left, right)
 
+    def _binary(self, node: cst.BinaryOperation) -> Values:
+        """The result of arithmetic; ``[lock] * 3`` and ``jobs + more`` hold what the lists do."""
+        if isinstance(node.operator, (cst.Multiply, cst.Add)):
+            sides = union(self.values(node.left), self.values(node.right))
+            lists = tuple(v for v in sides if isinstance(v, Container))
+            if lists:
+                return lists
+        return (Computed(node),)
+
     def _conditional(self, node: cst.IfExp) -> Values:
         return union(self.values(node.body), self.values(node.orelse))
 
@@ -579,7 +588,7 @@ _EXPRESSIONS: dict[type[cst.CSTNode], Callable[..., Values]] = {
     cst.SimpleString: Evaluator._literal,
     cst.ConcatenatedString: Evaluator._literal,
     cst.FormattedString: lambda self, node: (Computed(node),),
-    cst.BinaryOperation: lambda self, node: (Computed(node),),
+    cst.BinaryOperation: Evaluator._binary,
     cst.UnaryOperation: lambda self, node: (Computed(node),),
     cst.Comparison: lambda self, node: (Computed(node),),
     **dict.fromkeys(_DISPLAYS, Evaluator._display),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import Container, Partial
+from flake8_mppitfalls.model.values import Container, External, Partial, Result
 
 if TYPE_CHECKING:
     from typing import TypeAlias, TypeGuard
@@ -129,6 +129,10 @@ class Parts:
                 return [(pair.key, rest) for pair in pairs]
             found: list[tuple[cst.BaseExpression, Path]] = [(pair.key, ()) for pair in pairs]
             return found + [(element.value, ()) for element in node.elements]
+        if isinstance(node, cst.BinaryOperation):
+            if isinstance(node.operator, (cst.Multiply, cst.Add)):
+                sides = (node.left, node.right)
+                return [(side, path) for side in sides if isinstance(side, _DISPLAYS)] or None
         if isinstance(node, cst.Call):
             return self._called(node, path)
         return None
@@ -167,6 +171,15 @@ class Parts:
             return self._mapped(plain[0], rest)
         return None
 
+    def _is_record(self, call: cst.Call) -> bool:
+        """Does the call give an object that holds its arguments: a named tuple, a namespace?"""
+        for value in self._evaluator.values(call.func):
+            if isinstance(value, Result) and value.name in _TUPLE_TYPES:
+                return True
+            if isinstance(value, External) and value.name in _NAMESPACES:
+                return True
+        return False
+
     def _is_plain_dict(self, node: cst.BaseExpression) -> bool:
         """A container whose copy as a dict holds all that it holds: no default factory."""
         values = [v for v in self._evaluator.values(node) if isinstance(v, Container)]
@@ -191,7 +204,10 @@ class Parts:
 
     def leaves(self, value: Value) -> Values:
         """The value itself, or what a container or partial that it is holds."""
-        if not isinstance(value, (Container, Partial)) or (
+        if isinstance(value, Result) and isinstance(value.site, cst.Call):
+            if value.name.removesuffix("()") not in _RECORDS or not self._is_record(value.site):
+                return (value,)
+        elif not isinstance(value, (Container, Partial)) or (
             isinstance(value, Container) and value.type in _VIEWS
         ):
             return (value,)
@@ -218,8 +234,16 @@ class Parts:
             yield from self.leaves(value)
 
     def _inside(
-        self, value: Container | Partial, counts: Callable[[cst.CSTNode], bool] | None = None
+        self, value: Value, counts: Callable[[cst.CSTNode], bool] | None = None
     ) -> Iterator[Value]:
+        if isinstance(value, Result) and isinstance(value.site, cst.Call):
+            yield from self._evaluator.values(value.site.func)  # the type of a named tuple
+            for arg in value.site.args:
+                if not arg.star:
+                    yield from self._evaluator.values(arg.value)
+            return
+        if not isinstance(value, (Container, Partial)):
+            return
         if isinstance(value, Partial):
             yield from value.targets
             for arg in value.site.args[1:]:
@@ -293,6 +317,10 @@ _PLAIN: set[type[cst.CSTNode]] = {
     cst.UnaryOperation,
     cst.Ellipsis,
 }
+_DISPLAYS = (cst.List, cst.Tuple, cst.ListComp, cst.BinaryOperation)
+_TUPLE_TYPES = frozenset({"collections.namedtuple", "typing.NamedTuple"})
+_NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
+_RECORDS = _TUPLE_TYPES | _NAMESPACES
 _VIEWS = frozenset({"keys", "values", "items"})
 _COPIES = frozenset({"list", "tuple", "set", "frozenset", "sorted", "collections.deque"})
 _SLICES = frozenset({"iter", "reversed", "itertools.islice", "itertools.cycle", "tqdm.tqdm"})
