@@ -137,7 +137,7 @@ def _set_in_child(
                 place = node
             else:
                 change = program.changes.at(node)
-                if change is not None and change.depth == 0:
+                if change is not None and change.depth == 0 and _is_container(program, node):
                     place = change.node
             if place is not None and _is_of(program, node, family):
                 found.setdefault(name, []).append(place)
@@ -146,6 +146,11 @@ def _set_in_child(
         for name, nodes in found.items()
         if not _is_assigned_in_parent(program, family, name)
     }
+
+
+def _is_container(program: Program, node: cst.Attribute) -> bool:
+    """A list, dict or set: what a method of another object changes is that object's matter."""
+    return not any(isinstance(value, Instance) for value in program.values(node))
 
 
 def _is_shared(program: Program, node: cst.Attribute) -> bool:
