@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.uses import Use
 
 _AWAITING = {"apply_async": ("get", "wait"), "submit": ("result", "exception")}
+_ON_PURPOSE = frozenset({"exitcode", "terminate", "kill"})
+"""What is done with a process that is to run by itself: its end is judged, or forced."""
 
 
 class SerialisedTasks(Rule):
@@ -51,8 +53,9 @@ class SerialisedTasks(Rule):
         Silent where the loop has to wait: it tries one task again until it is done, the arguments
         come from the result of an earlier turn, or the result decides whether there is another
         turn; where several threads run the loop, or the loop does work of its own meanwhile; where
-        the pool has one worker; and for a process whose ``exitcode`` is read, or whose ``join()``
-        has a timeout: one fresh process for each item is the purpose then.
+        the pool has one worker; and for a process whose ``exitcode`` is read, that may be
+        terminated, or whose ``join()`` has a timeout: one fresh process for each item is the
+        purpose then.
 
     References:
         Python documentation, ``multiprocessing.pool.AsyncResult.get``,
@@ -126,15 +129,16 @@ class SerialisedTasks(Rule):
         if loop is None or isinstance(loop, COMPREHENSIONS):
             return None
         uses = program.uses.of(site)
-        if any(use.through_container or use.name == "exitcode" for use in uses):
+        if any(use.through_container or use.name in _ON_PURPOSE for use in uses):
             return None
         starts = _calls(uses, "start")
         joins = _calls(uses, "join")
         if not starts or any(join.args for join in joins) or turns.others(loop, site):
             return None
+        joins = [join for join in joins if next(program.loops.around(join), None) is loop]
+        if not all(program.loops.goes_round(join, loop) for join in joins):
+            return None  # it is tried until it is done
         for join in joins:
-            if next(program.loops.around(join), None) is not loop:
-                continue
             if not any(_is_in_turn(program, start, join, loop) for start in starts):
                 continue
             if isinstance(join.func, cst.Attribute):
