@@ -13,7 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.signatures import positional_names
 from flake8_mppitfalls.model.uses import UseKind
-from flake8_mppitfalls.model.values import Constant, Container, Instance, Result
+from flake8_mppitfalls.model.values import Computed, Constant, Container, Instance, Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ _FUNCTIONS = frozenset(
 
 _PLAIN = frozenset(
     "collections.Counter collections.ChainMap collections.UserDict collections.UserList bytearray"
-    " array.array itertools.count".split()
+    " array.array numpy.array numpy.zeros numpy.ones numpy.empty numpy.full numpy.arange".split()
 )
 """Containers from elsewhere that are changed in place."""
 
@@ -218,7 +218,19 @@ class Changes:
             return value.type in ("list", "dict", "set")
         if isinstance(value, Result):
             return value.name in _PLAIN or self._is_plain_field(value)
+        if isinstance(value, Computed):
+            return self._is_plain_sum(value.site)
         return isinstance(value, Instance) and not self._is_per_thread(value)
+
+    def _is_plain_sum(self, site: cst.CSTNode) -> bool:
+        """``[0] * n``, ``first + second``: a new list, if one operand is a list."""
+        if not isinstance(site, cst.BinaryOperation):
+            return False
+        return isinstance(site.operator, (cst.Add, cst.Multiply, cst.BitOr)) and any(
+            isinstance(value, Container) and self.is_plain(value)
+            for operand in (site.left, site.right)
+            for value in self._program.values(operand)
+        )
 
     def _is_plain_field(self, value: Result) -> bool:
         """The value of a dataclass's attribute: ``field(default_factory=list)``."""

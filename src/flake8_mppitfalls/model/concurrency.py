@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.sides import Entry
     from flake8_mppitfalls.model.tasks import Task
+    from flake8_mppitfalls.model.values import Values
 
 SEVERAL = 2
 """Counting ends here."""
 
 _COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
+_DEEPEST = 3
+"""How many containers deep an argument is looked into."""
+
 _SINGLE = frozenset({"apply_async", "submit", "run_in_executor"})
 """Methods that hand over one task each."""
 _FETCHES = frozenset({"get", "result", "exception", "wait"})
@@ -138,15 +142,16 @@ class Concurrency:
 
     def is_given(self, args: Iterable[cst.Arg], made: cst.CSTNode) -> bool:
         """Is what is made at ``made`` among the arguments of a call?"""
-        for arg in args:
-            for value in self._program.values(arg.value):
-                if getattr(value, "site", None) is made:
-                    return True
-                if isinstance(value, Container):
-                    held = self._program.evaluator.containers.iterated((value,))
-                    if any(getattr(inner, "site", None) is made for inner in held):
-                        return True
-        return False
+        return any(self._holds(self._program.values(arg.value), made, 0) for arg in args)
+
+    def _holds(self, values: Values, made: cst.CSTNode, depth: int) -> bool:
+        """Is one of the values, or what they hold, made at ``made``?"""
+        iterated = self._program.evaluator.containers.iterated
+        return any(getattr(value, "site", None) is made for value in values) or any(
+            self._holds(iterated((value,)), made, depth + 1)
+            for value in values
+            if isinstance(value, Container) and depth < _DEEPEST
+        )
 
     def _tasks(self, task: Task, made: cst.CSTNode | None) -> int:
         if not task.receivers or all(self._has_one_worker(r) for r in task.receivers):

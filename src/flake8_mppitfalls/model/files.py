@@ -29,6 +29,9 @@ _OPENERS = {
 }
 """The parameters for path and mode of what opens a file, and its default mode."""
 
+_SAVERS = {"numpy.save": "file", "numpy.savez": "file", "numpy.savetxt": "fname"}
+"""What writes a file in one go, and its parameter for the path."""
+
 _HANDLERS = {
     "logging.FileHandler": "filename",
     "logging.handlers.RotatingFileHandler": "filename",
@@ -39,7 +42,8 @@ _WRITERS = frozenset({"write_text", "write_bytes"})
 _SAME_PATH = frozenset(
     "os.path.join os.path.abspath os.path.realpath os.path.expanduser os.path.normpath"
     " os.path.dirname os.path.basename os.fspath str pathlib.Path pathlib.PurePath"
-    " pathlib.PosixPath pathlib.WindowsPath pathlib.Path.home".split()
+    " pathlib.PosixPath pathlib.WindowsPath pathlib.Path.home pathlib.Path.cwd os.getcwd"
+    " tempfile.gettempdir".split()
 )
 """Functions whose result is the same in each process, for the same arguments."""
 _SAME_METHODS = frozenset(
@@ -67,7 +71,7 @@ class Files:
 
     def openings(self) -> Iterator[Opening]:
         """The calls that open a file for writing or appending."""
-        for table in (_OPENERS, _HANDLERS):
+        for table in (_OPENERS, _HANDLERS, _SAVERS):
             for name in {full.rpartition(".")[2] for full in table}:
                 for call in self._tree.calls_to(name):
                     opening = self._of_call(call)
@@ -91,6 +95,9 @@ class Files:
         if name in _HANDLERS:
             path = argument(call, (_HANDLERS[name],), _HANDLERS[name])
             return Opening(call, path, "") if path is not None else None
+        if name in _SAVERS:
+            path = argument(call, (_SAVERS[name],), _SAVERS[name])
+            return Opening(call, path, "w") if path is not None else None
         if name in _OPENERS:
             first, second, default = _OPENERS[name]
             path = argument(call, (first, second), first)
@@ -125,8 +132,10 @@ class Files:
                 for part in node.parts
                 if isinstance(part, cst.FormattedStringExpression)
             )
+        if isinstance(node, cst.Tuple):
+            return all(self.is_fixed(element.value, depth) for element in node.elements)
         if isinstance(node, cst.BinaryOperation):
-            if isinstance(node.operator, (cst.Add, cst.Divide)):
+            if isinstance(node.operator, (cst.Add, cst.Divide, cst.Modulo)):
                 return self.is_fixed(node.left, depth) and self.is_fixed(node.right, depth)
             return False
         if isinstance(node, cst.Call):

@@ -71,9 +71,9 @@ class Sides:
             for cls in self._tree.nodes(cst.ClassDef):
                 maker = self._evaluator.classes.maker(cls)
                 if maker is not None and maker.makes is api.Kind.PROCESS:
-                    for binding in self._tree.scopes[cls].bindings.get("run", ()):
-                        if isinstance(binding.node, cst.FunctionDef):
-                            found.append(Entry(binding.node, None))
+                    run = self._evaluator.classes.method(cls, "run")
+                    if run is not None and Entry(run, None) not in found:
+                        found.append(Entry(run, None))
             self._entries = found
         return self._entries
 
