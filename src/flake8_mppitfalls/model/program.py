@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.aftermath import Aftermath
 from flake8_mppitfalls.model.changes import Changes
 from flake8_mppitfalls.model.commandline import CommandLine
 from flake8_mppitfalls.model.concurrency import Concurrency
@@ -211,6 +212,11 @@ class Program:
     def traffic(self) -> Traffic:
         """Who puts what into queues and pipes, and who takes it out."""
         return Traffic(self)
+
+    @cached_property
+    def aftermath(self) -> Aftermath:
+        """What the program still does after a place."""
+        return Aftermath(self)
 
     @cached_property
     def escapes(self) -> Escapes:
