@@ -30,6 +30,10 @@ LAZY = frozenset({"imap", "imap_unordered"})
 
 _WAITING = frozenset({UseKind.ITERATED, UseKind.AWAITED, UseKind.YIELDED, UseKind.STORED})
 _POLLED = frozenset({"ready", "successful"})
+_STATE_OF_FUTURE = frozenset(
+    "add_done_callback cancel cancelled done remove_done_callback running".split()
+)
+"""What can be asked of a future without its error being seen."""
 
 
 class DoneCallback(NamedTuple):
@@ -60,6 +64,59 @@ class Results:
             return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
         if use.kind is UseKind.MEMBER:
             return use.name not in _POLLED | {"wait"}
+        if use.kind is UseKind.KEPT and use.name.startswith("_"):
+            return False  # the class alone uses it, and its reads were followed
+        return use.kind in HANDED_ON or use.kind in _WAITING
+
+    def loses_lazily(self, task: Task) -> bool:
+        """True for ``imap()`` and ``executor.map()`` whose results nobody takes."""
+        if not task.receivers or not task.in_processes or task.gives is not api.Kind.LAZY_RESULTS:
+            return False
+        return not self.is_fetched(task) and not self.dies_with_block(task)
+
+    # -- futures -------------------------------------------------------------------------------
+
+    def futures(self) -> Iterator[Task]:
+        """The tasks of process executors that give a future."""
+        for task in self._program.tasks:
+            if task.gives is api.Kind.FUTURE and task.receivers and task.in_processes:
+                yield task
+
+    def is_looked_at(self, task: Task) -> bool:
+        """True if somebody asks a future for its result or error, or may do so out of sight."""
+        return any(self._looks(use) for use in self._program.uses.of(task.call))
+
+    def callbacks_of(self, task: Task) -> list[cst.Call]:
+        """The calls of ``add_done_callback()`` on the future of a task."""
+        return [
+            use.node
+            for use in self._program.uses.of(task.call)
+            if use.kind is UseKind.METHOD
+            and use.name == "add_done_callback"
+            and isinstance(use.node, cst.Call)
+        ]
+
+    def ignores_error(self, callback: cst.BaseExpression) -> bool:
+        """True for a done callback that surely does not look at its future, nor pass it on."""
+        values = self._program.values(callback)
+        if not values:
+            return False
+        for value in values:
+            targets = self._program.fit.targets(value)
+            if not targets:
+                return False
+            for target in targets:
+                parameter = self._program.fit.parameter(target, 0)
+                if parameter is None:
+                    return False
+                uses = self._program.uses.of_parameter(parameter)
+                if any(self._looks(use) for use in uses):
+                    return False
+        return True
+
+    def _looks(self, use: Use) -> bool:
+        if use.kind in (UseKind.METHOD, UseKind.MEMBER):
+            return use.name not in _STATE_OF_FUTURE
         if use.kind is UseKind.KEPT and use.name.startswith("_"):
             return False  # the class alone uses it, and its reads were followed
         return use.kind in HANDED_ON or use.kind in _WAITING

@@ -99,6 +99,8 @@ _ADDING = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
 _MERGING = frozenset({"extend", "extendleft", "update"})
 _TAKING = frozenset({"pop", "popleft", "get", "setdefault", "popitem"})
 _VIEWING = frozenset({"values", "items", "keys", "copy"})
+_LOOKING_UP = frozenset({"remove", "discard", "index", "count", "pop", "get"})
+"""Methods of containers that only compare what they are given with what is there."""
 
 
 class Uses:
@@ -232,8 +234,18 @@ class _Tracer:
             self._use(UseKind.METHOD, parent, node, "__call__", depth=depth, through=through)
         elif kind in _TESTS:
             self._use(UseKind.TESTED, parent, node, depth=depth, through=through)
+            if isinstance(parent, cst.Index):
+                self._as_key(parent, node, depth, through)
         elif not isinstance(parent, (cst.Del, cst.AssignTarget)):
             self._use(UseKind.PASSED, parent, node, depth=depth, through=through)
+
+    def _as_key(self, index: cst.Index, node: cst.CSTNode, depth: int, through: bool) -> None:
+        """``names[value] = …``: the value becomes a key of the dict."""
+        element = self._tree.parent(index)
+        subscript = self._tree.parent(element) if element is not None else None
+        if isinstance(subscript, cst.Subscript):
+            if isinstance(self._tree.parent(subscript), cst.AssignTarget):
+                self._into_container(subscript.value, node, depth, through)
 
     def _is_wrapped(self, node: cst.BaseExpression) -> bool:
         """``with closing(x)``: not ``x`` itself is entered."""
@@ -402,6 +414,9 @@ class _Tracer:
                 self._into_container(parent.target, node, depth - 1, through)
             else:
                 self._into_container(parent.target, node, depth - 1, through)
+        elif node is parent.value and isinstance(parent.operator, cst.AddAssign):
+            # ``results += lazy`` takes everything out of an iterator.
+            self._use(UseKind.ITERATED, parent, node, depth=depth, through=through)
         else:
             self._use(UseKind.TESTED, parent, node, depth=depth, through=through)
 
@@ -517,6 +532,9 @@ class _Tracer:
             else:
                 self._use(UseKind.ITERATED, call, node, depth=depth, through=through)
             return
+        if isinstance(func, cst.Attribute) and self._looks_up(func):
+            self._use(UseKind.TESTED, call, node, func.attr.value, depth=depth, through=through)
+            return
         followed = False
         for value in self._evaluator.values(func):
             if isinstance(value, External):
@@ -535,6 +553,12 @@ class _Tracer:
                     self._follow(call, depth, through)
                     return
             self._use(UseKind.PASSED, call, node, name, depth=depth, through=through)
+
+    def _looks_up(self, func: cst.Attribute) -> bool:
+        if func.attr.value not in _LOOKING_UP:
+            return False
+        values = self._evaluator.values(func.value)
+        return bool(values) and all(isinstance(v, Container) for v in values)
 
     def _grows(self, func: cst.Attribute) -> bool:
         if func.attr.value not in _ADDING | _MERGING:
