@@ -13,6 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.values import Class
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
@@ -131,6 +132,17 @@ class ModuleState:
             if workers and self._reads_attribute(load, attribute):
                 found.setdefault(workers[-1], load)
         return list(found.values())
+
+    def reads_of_class(self, cls: cst.ClassDef, name: str) -> Iterator[cst.Attribute]:
+        """The reads of a class's attribute, by the class or by its instances."""
+        classes = self._program.evaluator.classes
+        family = {cls, *classes.subclasses(cls)}
+        for node in self._tree.attributes.get(name, ()):
+            for value in self._program.values(node.value):
+                owner = value.node if isinstance(value, Class) else getattr(value, "cls", None)
+                if owner in family:
+                    yield node
+                    break
 
     def is_used_in_parent(self, name: str, attribute: str = "") -> bool:
         """Does code that only the parent runs read the name, apart from the import?"""

@@ -160,6 +160,8 @@ class SharedUpdates:
                 return False
             if isinstance(part, cst.Call) and self._is_get(part, update):
                 return True
+            if self._is_whole(part, update):
+                return False
             if isinstance(part, cst.Name) and depth < _DEEPEST:
                 for binding in self._local_bindings(part):
                     assert binding.value is not None
@@ -167,6 +169,12 @@ class SharedUpdates:
                     if read is not None:
                         return read
         return None
+
+    def _is_whole(self, part: cst.CSTNode, update: Update) -> bool:
+        """For ``arr[:] = [n + 1 for n in arr]``: the array itself, on the right."""
+        if update.key is not None or not isinstance(update.target, cst.Subscript):
+            return False
+        return isinstance(part, (cst.Name, cst.Attribute)) and self._is_shared(part, update)
 
     def _local_bindings(self, name: cst.Name) -> Iterator[Binding]:
         """Where a local name got its value: ``old = v.value``, ``old = v.value; old += 1``."""

@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.concurrency import SEVERAL
 from flake8_mppitfalls.model.module_state import Side
-from flake8_mppitfalls.model.values import Class, Constant, Container, Instance, Made
+from flake8_mppitfalls.model.values import Constant, Container, Instance, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -127,7 +127,7 @@ class ModuleLevelPrimitive(Rule):
                 made = _primitive(program.evaluator.bound(bindings[0]))
                 if made is None or program.evaluator.stores(cls, name):
                     continue
-                reads = list(_reads_of_class(program, cls, name))
+                reads = list(program.module_state.reads_of_class(cls, name))
                 first: dict[cst.CSTNode | None, cst.CSTNode] = {}
                 for node in reads:
                     first.setdefault(program.sides.worker_of(node), node)
@@ -234,15 +234,3 @@ def _may_be_spawned(program: Program, node: cst.CSTNode) -> bool:
 def _is_used_by_several(program: Program, reads: Iterable[cst.CSTNode]) -> bool:
     entries = {entry: None for node in reads for entry in program.concurrency.entries_at(node)}
     return program.concurrency.total(entries) >= SEVERAL
-
-
-def _reads_of_class(program: Program, cls: cst.ClassDef, name: str) -> Iterator[cst.Attribute]:
-    """The reads of a class's attribute, by the class or by its instances."""
-    classes = program.evaluator.classes
-    family = {cls, *classes.subclasses(cls)}
-    for node in program.tree.attributes.get(name, ()):
-        for value in program.values(node.value):
-            owner = value.node if isinstance(value, Class) else getattr(value, "cls", None)
-            if owner in family:
-                yield node
-                break

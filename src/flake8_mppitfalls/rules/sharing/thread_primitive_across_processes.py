@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.module_state import Side
 from flake8_mppitfalls.model.parts import Parts
 from flake8_mppitfalls.model.picklable import RESULTS
 from flake8_mppitfalls.model.values import Container, Made, Result
@@ -92,6 +93,7 @@ class ThreadPrimitiveAcrossProcesses(Rule):
         yield from self._arguments(program)
         yield from self._attributes(program)
         yield from self._globals(program)
+        yield from self._class_attributes(program)
 
     def _arguments(self, program: Program) -> Iterator[Finding]:
         parts = Parts(program.evaluator)
@@ -139,6 +141,27 @@ class ThreadPrimitiveAcrossProcesses(Rule):
                 continue
             for load in state.first_worker_reads(name):
                 yield self._found(program, load, primitive, "each worker", spawns=False)
+
+    def _class_attributes(self, program: Program) -> Iterator[Finding]:
+        """What the body of a class makes: a global by another name."""
+        state = program.module_state
+        for cls in program.tree.nodes(cst.ClassDef):
+            for name, bindings in program.tree.scopes[cls].bindings.items():
+                if len(bindings) != 1 or not isinstance(bindings[0].value, cst.Call):
+                    continue
+                primitive = _primitive(program.evaluator.bound(bindings[0]))
+                if not primitive or program.evaluator.stores(cls, name):
+                    continue
+                reads = list(state.reads_of_class(cls, name))
+                if not any(state.side_of(node) & Side.PARENT for node in reads):
+                    continue
+                first: dict[cst.CSTNode, cst.CSTNode] = {}
+                for node in reads:
+                    worker = program.sides.worker_of(node)
+                    if worker is not None:
+                        first.setdefault(worker, node)
+                for place in first.values():
+                    yield self._found(program, place, primitive, "each worker", spawns=False)
 
     def _found(
         self, program: Program, node: cst.CSTNode, name: str, process: str, *, spawns: bool

@@ -9,7 +9,16 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.signatures import argument
-from flake8_mppitfalls.model.values import UNKNOWN, Class, Computed, Constant, Made, union
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    Class,
+    Computed,
+    Constant,
+    Container,
+    Made,
+    Result,
+    union,
+)
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -24,6 +33,7 @@ _TAKING_NUMBERS = frozenset(
     "int float range abs round min max divmod pow sum time.sleep math.sqrt math.floor math.ceil"
     " math.log math.exp".split()
 )
+_LEVELS = frozenset({"debug", "info", "warning", "error", "critical", "exception"})
 _FORMATTING = frozenset({"print", "str", "format"})
 _FIXED = (cst.Equal, cst.NotEqual)
 _ORDERED = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
@@ -147,11 +157,25 @@ def _uses(program: Program) -> Iterator[tuple[cst.CSTNode, str]]:
     for augmented in tree.nodes(cst.AugAssign):
         if _is_value(program, augmented.value):
             yield augmented.value, _NUMBER
+    for index in tree.nodes(cst.Index):
+        if _is_value(program, index.value) and _is_of_list(program, index):
+            yield index.value, _NUMBER
     for part_of_text in tree.nodes(cst.FormattedStringExpression):
         if part_of_text.conversion != "r" and _is_value(program, part_of_text.expression):
             yield part_of_text.expression, _TEXT
     for call in tree.nodes(cst.Call):
         yield from _given(program, call)
+
+
+def _is_of_list(program: Program, index: cst.Index) -> bool:
+    """Is it the index of a list or tuple? (A dict takes any object as a key.)"""
+    for parent in program.tree.ancestors(index):
+        if isinstance(parent, cst.Subscript):
+            values = program.values(parent.value)
+            return bool(values) and all(
+                isinstance(v, Container) and v.type in ("list", "tuple") for v in values
+            )
+    return False
 
 
 def _tested(test: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -193,12 +217,30 @@ def _given(program: Program, call: cst.Call) -> Iterator[tuple[cst.CSTNode, str]
                     yield arg.value, _TEXT
         return
     name = program.tree.qualified(func)
+    if _is_logging(program, call, name):
+        name = "format"
     if name in _TAKING_NUMBERS or name in _FORMATTING or name == "bool":
         truth = name == "bool"
         for arg in call.args:
             if not arg.star and _is_value(program, arg.value, truth=truth):
                 consequence = _TEXT if name in _FORMATTING else _NUMBER
                 yield arg.value, _TRUTH if truth else consequence
+
+
+def _is_logging(program: Program, call: cst.Call, name: str) -> bool:
+    """``logging.info("%s", v)``, and the same of a logger."""
+    package, _, last = name.rpartition(".")
+    if package == "logging":
+        return last in _LEVELS
+    func = call.func
+    return (
+        isinstance(func, cst.Attribute)
+        and func.attr.value in _LEVELS
+        and any(
+            isinstance(value, Result) and value.name.endswith(("getLogger", "get_logger"))
+            for value in program.values(func.value)
+        )
+    )
 
 
 # -- rebindings ----------------------------------------------------------------------------------
