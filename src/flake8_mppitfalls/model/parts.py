@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import Container, External, Partial, Result
+from flake8_mppitfalls.model.values import (
+    Computed,
+    Constant,
+    Container,
+    External,
+    Generator,
+    Lambda,
+    Partial,
+    Result,
+    Unknown,
+)
 
 if TYPE_CHECKING:
     from typing import TypeAlias, TypeGuard
@@ -216,8 +226,14 @@ class Parts:
             return known
         self._opened[value] = ()
         found: dict[Value, None] = {}
+        alike: set[type] = set()
         for inner in self._inside(value):
-            found.update(dict.fromkeys(self.leaves(inner)))
+            for leaf in self.leaves(inner):
+                if type(leaf) in _ALIKE:
+                    if type(leaf) in alike:
+                        continue
+                    alike.add(type(leaf))
+                found[leaf] = None
             if len(found) > MOST_PARTS:
                 break
         known = self._opened[value] = tuple(found)
@@ -317,6 +333,8 @@ _PLAIN: set[type[cst.CSTNode]] = {
     cst.UnaryOperation,
     cst.Ellipsis,
 }
+_ALIKE: frozenset[type] = frozenset({Computed, Constant, Generator, Lambda, Unknown})
+"""Kinds of which one in a container is as good as many."""
 _DISPLAYS = (cst.List, cst.Tuple, cst.ListComp, cst.BinaryOperation)
 _TUPLE_TYPES = frozenset({"collections.namedtuple", "typing.NamedTuple"})
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
