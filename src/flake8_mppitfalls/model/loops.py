@@ -15,7 +15,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.signatures import argument
 from flake8_mppitfalls.model.values import External, Function, Lambda, Made
 from flake8_mppitfalls.syntax.flow import PointKind
-from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -275,9 +275,18 @@ class Loops:
     def is_fed(self, expression: cst.CSTNode, fed: set[str]) -> bool:
         """True if one of the names (or attributes) is read in an expression."""
         return bool(fed) and any(
-            isinstance(node, (cst.Name, cst.Attribute)) and dotted_name(node) in fed
+            isinstance(node, (cst.Name, cst.Attribute))
+            and dotted_name(node) in fed
+            and not self._is_of_comprehension(node)
             for node in self._tree.walk(expression, into_functions=True)
         )
+
+    def _is_of_comprehension(self, node: cst.CSTNode) -> bool:
+        """A variable of a comprehension may have the name of another one."""
+        if not isinstance(node, cst.Name):
+            return False
+        owner = self._tree.scope_of(node).owner_of(node.value)
+        return owner is not None and owner.kind is ScopeKind.COMPREHENSION
 
     def _links(self, loop: Loop) -> Iterator[tuple[str, cst.CSTNode]]:
         """From which expressions which names and attributes get their contents in a loop."""
