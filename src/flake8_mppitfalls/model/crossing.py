@@ -179,11 +179,16 @@ class Crossing:
 
     def _of_task(self, task: Task, transport: Transport) -> Iterator[Culprit]:
         at = self._moment(task)
+        told = set()
         mixup = self._program.conventions.of(task.call) if task.name == "submit" else None
         for part in self._parts.of(task):
             if mixup is not None and self._tree.is_within(part.node, mixup.node):
                 continue  # callback=, which the callable does not take
-            yield from self._of_part(part, transport, at)
+            for culprit in self._of_part(part, transport, at):
+                key = (culprit.node, culprit.obstacle, culprit.what, culprit.store)
+                if key not in told:
+                    told.add(key)
+                    yield culprit
 
     def _moment(self, task: Task) -> cst.CSTNode:
         """Where it is pickled: for a process its ``start()``, if the same function calls it."""
