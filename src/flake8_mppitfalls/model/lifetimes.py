@@ -76,8 +76,16 @@ class Lifetimes:
             life = self._begin(made)
             if self._has_a_story(life):
                 Typestate(self._program, life).run()
+                self._leave_callbacks(life)
             self._lives[made.site] = life
         return life
+
+    def _leave_callbacks(self, life: Life) -> None:
+        """What the pool's own callbacks do to it has a worse trouble, and a rule of its own."""
+        if life.unjoined or life.early_joins:
+            own = self._program.callbacks.end(life.made)
+            life.unjoined = [call for call in life.unjoined if call not in own]
+            life.early_joins = [call for call in life.early_joins if call not in own]
 
     def strictly(self, made: Made) -> Life:
         """Its life where every exception counts."""

@@ -10,6 +10,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.aftermath import Aftermath
+from flake8_mppitfalls.model.callbacks import Callbacks
 from flake8_mppitfalls.model.changes import Changes
 from flake8_mppitfalls.model.commandline import CommandLine
 from flake8_mppitfalls.model.concurrency import Concurrency
@@ -239,6 +240,11 @@ class Program:
         return Lifetimes(self)
 
     @cached_property
+    def callbacks(self) -> Callbacks:
+        """What the result threads of pools call back."""
+        return Callbacks(self)
+
+    @cached_property
     def nature(self) -> Nature:
         """Of which type a value surely is."""
         return Nature(self.evaluator)
@@ -332,7 +338,7 @@ class Program:
         return True
 
 
-_MAKING = frozenset(api.MAKERS) | {
+_MAKING = api.MAKER_NAMES | {
     name
     for methods in api.METHODS.values()
     for name, method in methods.items()
