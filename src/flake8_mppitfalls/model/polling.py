@@ -81,6 +81,10 @@ def polls(program: Program) -> Iterator[Poll]:
                 yield poll
 
 
+_WAITING = frozenset({"get", "wait", "join", "recv", "recv_bytes", "result", "acquire", "select"})
+"""Methods that wait, whatever they are called on."""
+
+
 class Spinning:
     """Says whether a ``while`` loop does nothing but ask."""
 
@@ -155,6 +159,8 @@ class Spinning:
                 return True
             if method in ("get", "poll") and self._does_not_block(call, method):
                 return True
+            if method in _WAITING and not self._is_after_news(call, loop):
+                return False  # as in ``return queue.get(timeout=0.05)``
             if method in _CONTAINER_METHODS and self._program.changes.at(call.func.value):
                 return True
             if method in ("items", "values", "keys", "copy") and not call.args:

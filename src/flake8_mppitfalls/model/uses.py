@@ -578,6 +578,9 @@ class _Tracer:
                 self._follow(call, depth, True)
             else:
                 self._use(UseKind.ITERATED, call, node, name, depth=depth, through=through)
+        elif name == "concurrent.futures.as_completed" and depth == 0:
+            # It takes all there is at once: a generator given to it is no longer lazy.
+            self._use(UseKind.ITERATED, call, node, name, depth=depth, through=through)
         elif name in _WRAPPING or name.startswith("tqdm"):
             pairs = depth > 0 and name in {"enumerate", "zip"}
             self._follow(call, depth + pairs, through)
