@@ -161,7 +161,16 @@ class References:
             elif isinstance(parent, cst.Assign):
                 for target in parent.targets:
                     queue += self._named(target.target, reference.skip)
+            elif isinstance(parent, cst.Element):
+                queue += self._looped(parent, reference.skip)
         return list(result.values())
+
+    def _looped(self, element: cst.Element, skip: int) -> Iterator[Reference]:
+        """``for work in (read, write): …``"""
+        display = self._tree.parent(element)
+        loop = self._tree.parent(display) if display is not None else None
+        if isinstance(loop, (cst.For, cst.CompFor)) and loop.iter is display:
+            yield from self._named(loop.target, skip)
 
     def _named(self, target: cst.BaseExpression, skip: int) -> Iterator[Reference]:
         if not isinstance(target, cst.Name):
@@ -169,7 +178,7 @@ class References:
         scope = self._tree.scope_of(target)
         owner = scope.owner_of(target.value)
         for binding in owner.bindings.get(target.value, ()) if owner is not None else ():
-            if binding.node is target and binding.kind is Bound.ASSIGN:
+            if binding.node is target and binding.kind in (Bound.ASSIGN, Bound.FOR):
                 for load in self._evaluator.reads_of(binding):
                     yield Reference(load, skip)
 
