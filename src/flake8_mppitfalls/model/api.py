@@ -261,6 +261,13 @@ for _name in ("spawn", "start_processes"):
     for _module in ("torch.multiprocessing", "torch.multiprocessing.spawn"):
         _NAMES[f"{_module}.{_name}"] = MAKERS[_name]
 
+MAKER_NAMES = frozenset(name.rpartition(".")[2] for name in _NAMES)
+"""The last parts of all these names (``ForkProcess``)."""
+TASK_MAKER_NAMES = frozenset(
+    name.rpartition(".")[2] for name, maker in _NAMES.items() if maker.shape is not None
+)
+"""Those of what takes a callable for another process."""
+
 FORKS = {"torch.multiprocessing": "torch", "billiard": "billiard", "multiprocess": "multiprocess"}
 """Drop-in forks of the package: their names are those of ``multiprocessing``."""
 

@@ -156,7 +156,6 @@ _METHOD_NAMES = frozenset(
     for name, method in methods.items()
     if method.shape is not None
 )
-_MAKER_NAMES = frozenset(name for name, maker in api.MAKERS.items() if maker.shape is not None)
 
 
 class Tasks:
@@ -190,7 +189,7 @@ class Tasks:
             name = func.attr.value
             return (
                 name in _METHOD_NAMES
-                or name in _MAKER_NAMES
+                or name in api.TASK_MAKER_NAMES
                 or name in ("run_in_executor", "__init__")
                 or bool(self._evaluator.classes.stores(name))
             )
