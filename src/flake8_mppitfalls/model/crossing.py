@@ -35,6 +35,7 @@ from flake8_mppitfalls.model.values import (
     Made,
     Member,
     ResultMember,
+    is_none,
 )
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -416,7 +417,7 @@ class Crossing:
         def counts(addition: cst.CSTNode) -> bool:
             return self.attributes.is_added_before(content, addition, at)
 
-        for value in content.values:
+        def stop_of(value: Value) -> Stop | None:
             leaves: Iterable[Value] = self._parts.leaves(value)
             if at is not None and isinstance(value, Container):
                 leaves = self._parts.leaves_then(value, counts)
@@ -424,4 +425,19 @@ class Crossing:
                 if not isinstance(leaf, (Member, ResultMember)):
                     for stop in self._stops(leaf, transport, None, at or content.node, depth + 1):
                         return stop
-        return None
+            return None
+
+        stops = [stop_of(value) for value in content.values if not is_none(value)]
+        if self._is_parameter(content) and None in stops:
+            return None  # another caller, or the annotation, gives something that can cross
+        return next((stop for stop in stops if stop is not None), None)
+
+    def _is_parameter(self, content: Content) -> bool:
+        """Does the attribute hold what a parameter gives, whoever the caller is?"""
+        if not isinstance(content.node, cst.Attribute):
+            return False
+        store = self._evaluator.classes.store_of(content.node)
+        if store is None or not isinstance(store.value, cst.Name):
+            return False
+        bindings = self._evaluator.bindings(store.value)
+        return any(b.kind is Bound.PARAMETER for b in bindings)
