@@ -14,6 +14,8 @@ import libcst as cst
 from flake8_mppitfalls.model.paths import MOST_PLACES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.runs import Step
     from flake8_mppitfalls.syntax.flow import Flow, Point
@@ -51,10 +53,14 @@ class Aftermath:
         """What may come after ``node``."""
         known = self._known.get(node)
         if known is None:
-            known = self._known[node] = self._find(node)
+            known = self._known[node] = self._find(node, None)
         return known
 
-    def _find(self, node: cst.CSTNode) -> After:
+    def until(self, node: cst.CSTNode, barrier: Callable[[Step], bool]) -> After:
+        """What may come after ``node`` and before a step for which ``barrier`` is true."""
+        return self._find(node, barrier)
+
+    def _find(self, node: cst.CSTNode, barrier: Callable[[Step], bool] | None) -> After:
         program = self._program
         after = After()
         work = [(program.paths.owner(node), node)]
@@ -67,7 +73,7 @@ class Aftermath:
             if len(seen) > MOST_PLACES:
                 after.is_open = True
                 break
-            if not self._goes_to_end(owner, place, after):
+            if not self._goes_to_end(owner, place, after, barrier):
                 continue
             if owner is self._tree.module:
                 after.ends = True
@@ -83,7 +89,13 @@ class Aftermath:
                     after.is_open = True
         return after
 
-    def _goes_to_end(self, owner: cst.CSTNode, node: cst.CSTNode, after: After) -> bool:
+    def _goes_to_end(
+        self,
+        owner: cst.CSTNode,
+        node: cst.CSTNode,
+        after: After,
+        barrier: Callable[[Step], bool] | None,
+    ) -> bool:
         """Add what comes in ``owner``; true if a path leads to its end."""
         flow = self._program.evaluator.flow(self._tree.scopes[owner])
         steps_at: dict[Point, list[Step]] = {}
@@ -93,19 +105,19 @@ class Aftermath:
         if not flow.complete:
             after.is_open = True
             return False
-        begin = flow.points_of(node)
-        for point in begin:
-            for step in steps_at.get(point, ()):
-                if step.node is not node and self._tree.before(node, step.node):
-                    after.steps[step] = None
+        work: list[Point] = []
+        for point in flow.points_of(node):
+            later = [s for s in steps_at.get(point, ()) if self._is_later(s, node)]
+            if self._add(later, after, barrier):
+                work += point.successors
         seen: set[Point] = set()
-        work = [successor for point in begin for successor in point.successors]
         while work:
             point = work.pop()
             if point in seen:
                 continue
             seen.add(point)
-            after.steps.update(dict.fromkeys(steps_at.get(point, ())))
+            if not self._add(steps_at.get(point, ()), after, barrier):
+                continue
             loop = self._tree.parent(point.node) if point.node is not None else None
             if isinstance(loop, cst.While) and loop.test is point.node:
                 after.loops[loop] = None
@@ -113,6 +125,20 @@ class Aftermath:
                 after.ends = True
             work.extend(point.successors)
         return flow.exit in seen
+
+    def _is_later(self, step: Step, node: cst.CSTNode) -> bool:
+        """Within one statement: does a step come after ``node``?"""
+        return step.node is not node and self._tree.before(node, step.node)
+
+    def _add(
+        self, steps: Iterable[Step], after: After, barrier: Callable[[Step], bool] | None
+    ) -> bool:
+        """Add the steps of one point; false if one of them is a barrier."""
+        for step in steps:
+            if barrier is not None and barrier(step):
+                return False
+            after.steps[step] = None
+        return True
 
     def _ends_program(self, flow: Flow, point: Point) -> bool:
         return point.node is not None and flow.ends_program(point.node)

@@ -1,0 +1,285 @@
+"""MPP416."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.naming import Naming
+from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.rules.base import Finding, Rule
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.runs import Step
+
+_QUEUE = frozenset({"put", "put_nowait", "get", "get_nowait"})
+_PIPE = frozenset({"send", "send_bytes", "recv", "recv_bytes", "recv_bytes_into"})
+_LOCK = frozenset({"acquire", "__enter__"})
+_USES = {
+    api.Kind.QUEUE: _QUEUE,
+    api.Kind.CONNECTION: _PIPE,
+    api.Kind.LOCK: _LOCK,
+    api.Kind.SEMAPHORE: _LOCK,
+    api.Kind.CONDITION: _LOCK | {"wait", "wait_for"},
+    api.Kind.BARRIER: frozenset({"wait"}),
+    api.Kind.EVENT: frozenset({"set", "wait", "clear", "is_set"}),
+    api.Kind.VALUE: frozenset({"get_lock"}),
+    api.Kind.ARRAY: frozenset({"get_lock"}),
+}
+"""What takes the lock of a thing, or touches its pipe."""
+
+_ONLY_IF = {api.Kind.EVENT: "wait", api.Kind.VALUE: "get_lock", api.Kind.ARRAY: "get_lock"}
+"""These matter only where the process itself does this with them."""
+
+_WORDS = {
+    api.Kind.QUEUE: "queue",
+    api.Kind.CONNECTION: "pipe",
+    api.Kind.LOCK: "lock",
+    api.Kind.SEMAPHORE: "semaphore",
+    api.Kind.CONDITION: "condition",
+    api.Kind.BARRIER: "barrier",
+    api.Kind.EVENT: "event",
+    api.Kind.VALUE: "value",
+    api.Kind.ARRAY: "array",
+}
+
+
+class TerminateWhileSharing(Rule):
+    """A process is terminated, and what it shared is used afterwards.
+
+    What it does:
+        Finds ``terminate()`` and ``kill()`` on a ``Process`` that was given a queue, pipe end,
+        lock, semaphore, condition, barrier, or an ``Event`` that it waits on, where the parent, or
+        another process, uses the same thing afterwards.
+
+    Why it is bad:
+        The process dies wherever it is: in the middle of a message, or with a lock in its hand.
+        An idle worker in ``queue.get()`` holds the lock of the queue's readers, and takes it with
+        it: the next ``get()``, in whatever process, waits for ever. Half a message in the pipe is
+        read as rubbish, or not to its end. A lock stays held.
+
+    Example:
+        ::
+
+            worker.terminate()
+            worker = multiprocessing.Process(target=work, args=(tasks,))
+            worker.start()
+
+    Use instead:
+        ::
+
+            tasks.put(None)     # the worker leaves its loop
+            worker.join()
+            worker = multiprocessing.Process(target=work, args=(tasks,))
+            worker.start()
+
+        Or give the new worker a queue of its own.
+
+    Known limits:
+        What is used after the ``terminate()`` is searched on the paths that this file shows. The
+        proxies of a manager are no finding.
+
+    References:
+        Python documentation, ``multiprocessing.Process.terminate``: "If this method is used when
+        the associated process is using a pipe or queue then the pipe or queue is liable to become
+        corrupted and may become unusable by other process"; CPython's
+        ``Lib/multiprocessing/queues.py``, ``Queue.get``.
+    """
+
+    code = "MPP416"
+    name = "terminate-while-sharing"
+    message = (
+        "{process} is ended here wherever it is, with the lock of the {thing} that it shares or"
+        " half a message in it, and {user} uses that {thing} afterwards: it may hang; tell the"
+        " process to stop and join it, or make a new {thing}"
+    )
+
+    def check(self, program: Program) -> Iterator[Finding]:
+        """Yield each ``terminate()`` after which a shared thing is used."""
+        attributes = program.tree.attributes
+        if "terminate" not in attributes and "kill" not in attributes:
+            return
+        found: set[cst.CSTNode] = set()
+        for process in program.made.get(api.Kind.PROCESS, ()):
+            ending = program.lifetimes.of(process).calls("terminate")
+            for thing in program.handovers.of(process) if ending else ():
+                case = _Case(program, process, thing)
+                for call in ending:
+                    user = case.user_after(call) if call not in found else ""
+                    if user:
+                        found.add(call)
+                        yield self.finding(
+                            call,
+                            process=program.receiver(call, "the process"),
+                            thing=_WORDS[thing.kind],
+                            user=user,
+                        )
+
+
+class _Case:
+    """One process and one thing that it was given."""
+
+    def __init__(self, program: Program, process: Made, thing: Made) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._process = process
+        self._thing = thing
+        passes = program.runs.in_program
+        self._makes = Effect(program.runs, self._made_anew, passes)
+        self._uses = Effect(program.runs, self._used, passes)
+        self._hands = Effect(program.runs, self._handed, passes)
+        self._starts = Effect(program.runs, self._started, passes)
+        self._joins = Effect(program.runs, self._joined, passes)
+
+    def user_after(self, call: cst.Call) -> str:
+        """Who uses the thing after the call that ends the process; empty for nobody."""
+        program = self._program
+        if not self._matters or not program.sides.is_parent_code(call) or self._has_ended(call):
+            return ""
+        after = program.aftermath.until(call, lambda step: bool(self._makes.at(step)))
+        for step in after.steps:
+            if self._uses.at(step):
+                return "the parent"
+            if self._hands.at(step):
+                return "the next process"
+        return "another process" if self._others_go_on(call) else ""
+
+    # -- the process ---------------------------------------------------------------------------
+
+    @cached_property
+    def _matters(self) -> bool:
+        """Is it a thing of this file that the process uses in a way that can go wrong?"""
+        thing = self._thing
+        if thing.kind not in _USES or not isinstance(thing.site, cst.Call):
+            return False
+        if not self._is_one_of_its_class():
+            return False
+        functions = self._targets(self._process)
+        wanted = _ONLY_IF.get(thing.kind)
+        if not functions:
+            return wanted is None
+        return self._is_used_in(functions, frozenset({wanted}) if wanted else None)
+
+    def _is_one_of_its_class(self) -> bool:
+        """False for an attribute of one of many objects: each has its own."""
+        scope = self._tree.function_of(self._thing.site)
+        cls = self._program.evaluator.classes.of_method(scope.node)
+        if cls is None:
+            return True
+        return Naming(self._program, self._thing.site, ()).is_only_one(cls)
+
+    def _targets(self, process: Made) -> list[cst.CSTNode]:
+        program = self._program
+        if process.cls is not None:
+            run = program.evaluator.classes.method(process.cls, "run")
+            if run is not None:
+                return [run]
+        task = program.task_of(process.site) if isinstance(process.site, cst.Call) else None
+        if task is None or task.callable is None:
+            return []
+        return program.sides.functions(program.values(task.callable))
+
+    def _is_used_in(self, functions: list[cst.CSTNode], names: frozenset[str] | None) -> bool:
+        """Do the functions, or those that they call, do one of these things with it?"""
+        for function in self._program.sides.reach(functions):
+            for node in self._tree.walk(function):
+                if not isinstance(node, (cst.Name, cst.Attribute)) or not self._is_it(node):
+                    continue
+                parent = self._tree.parent(node)
+                if names is None or (
+                    isinstance(parent, cst.Attribute) and parent.attr.value in names
+                ):
+                    return True
+        return False
+
+    def _has_ended(self, call: cst.Call) -> bool:
+        """Has it been joined, without a time limit, since its start?"""
+        steps = self._program.paths.before(call, lambda step: bool(self._starts.at(step)))
+        return any(self._joins.at(step) for step in steps)
+
+    # -- steps ---------------------------------------------------------------------------------
+
+    def _is_it(self, node: cst.CSTNode) -> bool:
+        """Is it the thing? For a pipe either end will do."""
+        return any(
+            isinstance(v, Made) and v.kind is self._thing.kind and v.site is self._thing.site
+            for v in self._program.values(node)
+        )
+
+    def _made_anew(self, step: Step) -> Iterator[bool]:
+        if step.node is self._thing.site:
+            yield True
+
+    def _used(self, step: Step) -> Iterator[bool]:
+        call = step.node
+        if step.entered:
+            if any(isinstance(v, Made) and v.site is self._thing.site for v in step.values):
+                yield True
+        elif isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
+            if call.func.attr.value in _USES[self._thing.kind] and self._is_it(call.func.value):
+                yield True
+        if isinstance(call, cst.Call) and self._tree.qualified(call.func) == "iter" and call.args:
+            first = call.args[0].value
+            if isinstance(first, cst.Attribute) and first.attr.value in _USES[self._thing.kind]:
+                if self._is_it(first.value):
+                    yield True
+
+    def _handed(self, step: Step) -> Iterator[bool]:
+        """A process is started that has the same thing."""
+        for start in self._program.starts.direct(step):
+            for process in self._program.made.get(api.Kind.PROCESS, ()):
+                if process.site is start.site and self._is_given_to(process):
+                    yield True
+
+    def _is_given_to(self, process: Made) -> bool:
+        return any(
+            thing.site is self._thing.site and thing.kind is self._thing.kind
+            for thing in self._program.handovers.of(process)
+        )
+
+    def _started(self, step: Step) -> Iterator[bool]:
+        if any(s.site is self._process.site for s in self._program.starts.direct(step)):
+            yield True
+
+    def _joined(self, step: Step) -> Iterator[bool]:
+        call = step.node
+        if step.entered or not isinstance(call, cst.Call) or call.args:
+            return
+        if isinstance(call.func, cst.Attribute) and call.func.attr.value == "join":
+            if self._is_process(call.func.value, self._process):
+                yield True
+
+    def _is_process(self, node: cst.CSTNode, process: Made) -> bool:
+        return any(
+            isinstance(v, Made) and v.site is process.site for v in self._program.values(node)
+        )
+
+    # -- other processes -----------------------------------------------------------------------
+
+    def _others_go_on(self, call: cst.Call) -> bool:
+        """Is there another process that has the thing, runs now, and is not ended, too?"""
+        for other in self._program.made.get(api.Kind.PROCESS, ()):
+            if other.site is self._process.site or not self._is_given_to(other):
+                continue
+            functions = self._targets(other)
+            if not functions or not self._is_used_in(functions, _USES[self._thing.kind]):
+                continue
+            life = self._program.lifetimes.of(other)
+            if life.is_handed_on or life.calls("terminate"):
+                continue
+            if self._runs_at(call, other):
+                return True
+        return False
+
+    def _runs_at(self, call: cst.Call, other: Made) -> bool:
+        """Has the other one been started before, and not been joined?"""
+        begun = _Case(self._program, other, self._thing)
+        steps = self._program.paths.before(call)
+        started = any(begun._starts.at(step) for step in steps)
+        return started and not any(begun._joins.at(step) for step in steps)
