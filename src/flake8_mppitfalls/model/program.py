@@ -29,6 +29,7 @@ from flake8_mppitfalls.model.locking import Locking
 from flake8_mppitfalls.model.loops import Loops
 from flake8_mppitfalls.model.module_state import ModuleState
 from flake8_mppitfalls.model.nature import Nature
+from flake8_mppitfalls.model.outcomes import Outcomes
 from flake8_mppitfalls.model.paths import Paths
 from flake8_mppitfalls.model.platforms import Platforms
 from flake8_mppitfalls.model.prompts import Prompts
@@ -243,6 +244,11 @@ class Program:
     def callbacks(self) -> Callbacks:
         """What the result threads of pools call back."""
         return Callbacks(self)
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        """Whether anybody learns how a process ended."""
+        return Outcomes(self)
 
     @cached_property
     def nature(self) -> Nature:
