@@ -58,6 +58,7 @@ _CONTAINERS = {
     "itertools.cycle": "iterator",
     "itertools.repeat": "iterator",
     "itertools.product": "iterator",
+    "multiprocessing.connection.wait": "list",
 }
 _WRAPPERS = {"contextlib.closing", "contextlib.nullcontext", "copy.copy", "iter"}
 """Calls that give their first argument back, as far as we are concerned."""

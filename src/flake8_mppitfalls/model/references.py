@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.classes import decorator_names
-from flake8_mppitfalls.model.signatures import positional_names
-from flake8_mppitfalls.model.tasks import Given
+from flake8_mppitfalls.model.signatures import argument, positional_names
+from flake8_mppitfalls.model.tasks import Given, Task
 from flake8_mppitfalls.model.values import Class, Instance, Made
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.tree import Tree
 
 MOST_ALIASES = 200
+
+
+_GIVEN = (("args", api.Spread.TUPLE), ("kwargs", api.Spread.MAPPING))
+_THREADS = {
+    **dict.fromkeys(
+        ("threading.Thread", "multiprocessing.dummy.Process"),
+        (api.MAKERS["Thread"].parameters, api.TaskShape("target", _GIVEN, False, "thread")),
+    ),
+    "threading.Timer": (
+        ("interval", "function", "args", "kwargs"),
+        api.TaskShape("function", _GIVEN, False, "thread"),
+    ),
+}
+"""What runs a function of this module in a thread, with which arguments."""
 
 
 class Reference(NamedTuple):
@@ -86,7 +101,7 @@ class References:
         call = self._tree.parent(parent) if isinstance(parent, cst.Arg) else None
         if not isinstance(call, cst.Call):
             return
-        task = self._tasks.of(call)
+        task = self._tasks.of(call) or self._thread_at(call)
         if task is not None and task.callable is node:
             yield from task.given_for(position - skip, name)
         elif self._tree.qualified(call.func) == "functools.partial" and parent is call.args[0]:
@@ -96,6 +111,15 @@ class References:
                 filled = sum(1 for a in call.args[1:] if a.keyword is None and not a.star)
                 for use in self._with_aliases([Reference(call, 0)]):
                     yield from self._given_by(use.node, position - skip - filled, name, 0)
+
+    def _thread_at(self, call: cst.Call) -> Task | None:
+        """``Thread(target=f, args=…)`` hands over a function and its arguments, too."""
+        name = self._tree.qualified(call.func)
+        if name not in _THREADS:
+            return None
+        parameters, shape = _THREADS[name]
+        given = argument(call, parameters, shape.callable)
+        return Task(call, name, shape, parameters, (), given, None)
 
     def _direct(self, function: cst.CSTNode) -> Iterator[Reference]:
         if not isinstance(function, cst.FunctionDef):
