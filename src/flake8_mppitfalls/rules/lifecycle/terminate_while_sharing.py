@@ -50,6 +50,17 @@ _WORDS = {
 }
 
 
+_STATES = {
+    api.Kind.QUEUE: "perhaps with half a message in",
+    api.Kind.CONNECTION: "perhaps with half a message in",
+    api.Kind.LOCK: "perhaps holding",
+    api.Kind.SEMAPHORE: "perhaps holding",
+    api.Kind.CONDITION: "perhaps holding",
+    api.Kind.BARRIER: "perhaps waiting at",
+    api.Kind.EVENT: "perhaps waiting for",
+}
+
+
 class TerminateWhileSharing(Rule):
     """A process is terminated, and what it shared is used afterwards.
 
@@ -95,9 +106,9 @@ class TerminateWhileSharing(Rule):
     code = "MPP416"
     name = "terminate-while-sharing"
     message = (
-        "{process} is ended here wherever it is, with the lock of the {thing} that it shares or"
-        " half a message in it, and {user} uses that {thing} afterwards: it may hang; tell the"
-        " process to stop and join it, or make a new {thing}"
+        "{process} is ended here wherever it is, {state} the {thing} that it shares, and {user}"
+        " uses that {thing} afterwards: it may hang; tell the process to stop and join it, or make"
+        " a new {thing}"
     )
 
     def check(self, program: Program) -> Iterator[Finding]:
@@ -118,6 +129,7 @@ class TerminateWhileSharing(Rule):
                             call,
                             process=program.receiver(call, "the process"),
                             thing=_WORDS[thing.kind],
+                            state=_STATES.get(thing.kind, "perhaps with the lock of"),
                             user=user,
                         )
 
