@@ -64,6 +64,9 @@ class UseAfterClose(Rule):
                     if trouble.fault is not Fault.USED_AFTER_END:
                         continue
                     executor = kind is api.Kind.EXECUTOR
+                    error = "RuntimeError" if executor else "ValueError"
+                    if program.conditions.expects(trouble.node, error):
+                        continue
                     yield self.finding(
                         trouble.node,
                         call=program.source(trouble.node.func, "this task"),
