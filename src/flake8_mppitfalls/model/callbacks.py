@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import External, Instance, Made, Member, Partial, Result
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    External,
+    Instance,
+    Made,
+    Member,
+    Partial,
+    Result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -102,10 +110,31 @@ class Callbacks:
         for function in callback.functions:
             for escape in self._program.escapes.of(function):
                 return escape.node, self._error(escape.value, escape.node)
+            again = self._raised_again(function, 0, set())
+            if again is not None:
+                return again, "the exception"
             for call in self._calls(function, 0, set()):
                 if self._tree.qualified(call.func) in _EXITS:
                     if not self._program.escapes.is_caught(call, External("SystemExit")):
                         return call, "SystemExit"
+        return None
+
+    def _raised_again(
+        self, function: cst.CSTNode, depth: int, seen: set[cst.CSTNode]
+    ) -> cst.CSTNode | None:
+        """A bare ``raise`` that leaves the function; outside of a handler it is an error itself."""
+        if function in seen or depth > DEEPEST:
+            return None
+        seen.add(function)
+        caught = self._program.escapes.is_caught
+        for node in self._tree.walk(function):
+            if isinstance(node, cst.Raise) and node.exc is None and not caught(node, UNKNOWN):
+                return node
+            if isinstance(node, cst.Call) and not caught(node, UNKNOWN):
+                for called in self._functions(self._program.values(node.func)):
+                    found = self._raised_again(called, depth + 1, seen)
+                    if found is not None:
+                        return found
         return None
 
     def _error(self, value: Value, node: cst.Raise) -> str:

@@ -192,6 +192,17 @@ class Fit:
         bindings = self._tree.scopes[target.node].bindings.get(names[place].name.value, ())
         return next((b for b in bindings if b.node is names[place]), None)
 
+    def is_swallowed(self, target: Target) -> bool:
+        """Does a ``*rest`` take the first argument, and nobody reads it?"""
+        if target.node is None or not isinstance(target.node.params.star_arg, cst.Param):
+            return False
+        params = target.node.params
+        if target.filled < len(params.posonly_params) + len(params.params):
+            return False
+        name = target.node.params.star_arg.name.value
+        bindings = self._tree.scopes[target.node].bindings.get(name, ())
+        return not any(self._tree.loads_of(binding) for binding in bindings)
+
     # -- the arguments of a task -----------------------------------------------------------------
 
     def passed(self, task: Task) -> list[Passed]:

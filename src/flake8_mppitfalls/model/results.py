@@ -108,6 +108,8 @@ class Results:
             for target in targets:
                 parameter = self._program.fit.parameter(target, 0)
                 if parameter is None:
+                    if self._program.fit.is_swallowed(target):
+                        continue
                     return False
                 uses = self._program.uses.of_parameter(parameter)
                 if any(self._looks(use) for use in uses):
