@@ -73,7 +73,7 @@ class Concurrency:
         for entry in entries:
             calls = [entry.task.call] if entry.task is not None else []
             pools = entry.task.receivers if entry.task is not None else ()
-            if pools and all(self._has_one_worker(pool) for pool in pools):
+            if pools and all(self.has_one_worker(pool) for pool in pools):
                 continue
             for call in calls or self.instances_of(entry.function):
                 if next(self._loops_around(call), None) is not None:
@@ -154,7 +154,7 @@ class Concurrency:
         )
 
     def _tasks(self, task: Task, made: cst.CSTNode | None) -> int:
-        if not task.receivers or all(self._has_one_worker(r) for r in task.receivers):
+        if not task.receivers or all(self.has_one_worker(r) for r in task.receivers):
             return 1
         if task.name == "apply" or (task.name in _SINGLE and self._is_awaited(task.call)):
             return self._times_of_owner(task.call, made) if task.name != "apply" else 1
@@ -169,7 +169,8 @@ class Concurrency:
                 return 1
         return SEVERAL
 
-    def _has_one_worker(self, pool: Made) -> bool:
+    def has_one_worker(self, pool: Made) -> bool:
+        """True for a pool or executor that is made with a worker count of 1."""
         maker = api.MAKERS.get(pool.name)
         if maker is None or not maker.count or not isinstance(pool.site, cst.Call):
             return False
@@ -198,6 +199,10 @@ class Concurrency:
             if total >= SEVERAL:
                 return SEVERAL
         return total
+
+    def times(self, call: cst.Call, made: cst.CSTNode) -> int:
+        """How many of the processes that ``call`` makes live at once, for each thing ``made``."""
+        return self._times(call, made)
 
     def _times(
         self,

@@ -86,23 +86,23 @@ class Pending:
                 return found, False
             if passes:
                 work.append(point)
-        expanded: set[Point] = set()
+        seen: set[Point] = set()  # a loop may lead back to the place itself
+        thrown: set[Point] = set()
         while work:
             point = work.popleft()
-            if point in expanded:
-                continue
-            expanded.add(point)
             reaches_entry = reaches_entry or point is flow.entry
             for previous in point.predecessors:
-                if previous in expanded or previous in blocked:
+                if previous in seen or previous in blocked:
                     continue
+                seen.add(previous)
                 found, passes = self._passed(steps_at.get(previous, []), node)
                 if found is not None:
                     return found, False
                 if passes:
                     work.append(previous)
             if in_handler:
-                work.extend(point.thrown_from)
+                work.extend(t for t in point.thrown_from if t not in thrown)
+                thrown.update(point.thrown_from)
         return None, reaches_entry
 
     def _passed(self, steps: list[Step], node: cst.CSTNode) -> tuple[Step | None, bool]:
