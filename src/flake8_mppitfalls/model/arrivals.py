@@ -99,7 +99,7 @@ class Arrivals:
                 arrivals[Arrival(here[-1], facts)] = None
             else:
                 self._push(point, facts, work, watched)
-        return self._search(flow, stops, watched, work, arrivals)
+        return self._search(flow, key, stops, watched, work, arrivals)
 
     def to_end(self, scope: Scope, key: str) -> list[Arrival] | None:
         """The assignments of ``key`` in a scope that it may end with."""
@@ -110,7 +110,7 @@ class Arrivals:
         if only is not None and not watched:
             return [Arrival(*only, NO_FACTS)]
         work: _Steps = [(flow.exit, True, NO_FACTS), (flow.raised, True, NO_FACTS)]
-        return self._search(flow, stops, watched, work, {})
+        return self._search(flow, key, stops, watched, work, {})
 
     @staticmethod
     def _only(flow: Flow, stops: _Stops) -> tuple[Definition | None] | None:
@@ -150,6 +150,7 @@ class Arrivals:
     def _search(
         self,
         flow: Flow,
+        key: str,
         stops: _Stops,
         watched: frozenset[str],
         work: _Steps,
@@ -158,6 +159,8 @@ class Arrivals:
         if not flow.complete:
             return None
         kills = self._kills(flow.scope, watched)
+        # ``len(x)`` is another number before ``x`` gets its value.
+        ends = self.definitions(flow.scope, base_of(key)) if base_of(key) != key else {}
         seen: set[tuple[Point, bool, frozenset[Fact]]] = set()
         while work:
             step = work.pop()
@@ -171,6 +174,9 @@ class Arrivals:
             if after:
                 if point in stops:
                     arrivals[Arrival(stops[point][-1], facts)] = None
+                    continue
+                if point in ends:
+                    arrivals[Arrival(None, facts)] = None
                     continue
                 if facts and point in kills:
                     gone = kills[point]

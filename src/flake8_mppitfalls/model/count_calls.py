@@ -250,13 +250,10 @@ def _length(counts: Counts, call: cst.Call, at: At) -> Amounts:
     values = counts.values(node)
     if any(isinstance(v, Result) and v.name in _AFFINITY for v in values):
         return (between(1, source=counts.text(call), processors=True),)
-    groups: list[Amounts] = []
-    for value in values:
-        size = counts.size(value) if isinstance(value, Container) else None
-        if size is None:
-            return (between(0, source=counts.text(call)),)
-        groups.append((between(size, size),))
-    return merged(*groups) if groups else (between(0, source=counts.text(call)),)
+    size = counts.length(node)
+    if size:
+        return (between(size, size),)
+    return (between(0, source=counts.text(call)),)
 
 
 _FUNCTIONS: dict[str, Callable[[Any, cst.Call, Any], Amounts]] = {

@@ -20,6 +20,7 @@ from flake8_mppitfalls.model.arrivals import Arrivals
 from flake8_mppitfalls.model.counted_names import CountedNames
 from flake8_mppitfalls.model.facts import key_of, narrowed
 from flake8_mppitfalls.model.frames import ANYWHERE, MOST_FRAMES, At, Frame
+from flake8_mppitfalls.model.lengths import Lengths
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Computed,
@@ -77,6 +78,7 @@ class Counts:
         self._conditions = program.conditions
         self._world = world if world is None or asks_for_platform(program) else None
         self._arrivals = Arrivals(program, self._world, self.of)
+        self._lengths = Lengths(program)
         self._names = CountedNames(self, program, self._world, self._arrivals)
         self._known: dict[tuple[cst.CSTNode, At], Amounts] = {}
         self._active: set[tuple[object, object]] = set()
@@ -127,16 +129,9 @@ class Counts:
         """The source text of an expression."""
         return self._tree.module.code_for_node(node)
 
-    def size(self, container: Container) -> int | None:
-        """How many elements a display has that is never changed; else ``None``."""
-        site = container.site
-        if not isinstance(site, (cst.List, cst.Tuple, cst.Set, cst.Dict)):
-            return None
-        if any(isinstance(e, (cst.StarredElement, cst.StarredDictElement)) for e in site.elements):
-            return None
-        size = len(site.elements)
-        grown = len(self._evaluator.containers.contributions(container)) > size
-        return None if grown or (size == 0 and not isinstance(site, cst.Tuple)) else size
+    def length(self, node: cst.BaseExpression) -> int | None:
+        """How many elements a tuple or list has, where the file shows it."""
+        return self._lengths.exact(node)
 
     # -- expressions ---------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import libcst as cst
@@ -139,6 +140,8 @@ def _related(
             yield Said(Fact(key, "is None" if relation == "==" else "is not None"), node)
         return
     values = evaluate(other)
+    if relation in ("<", "<=", ">", ">="):
+        values = tuple(value for value in values if value.is_number)  # None < 1 raises an error
     if values and all(value.is_number or value.text is not None for value in values):
         yield Said(Fact(key, relation, values), node)
 
@@ -233,6 +236,8 @@ def _compare(value: Amount, relation: str, others: Amounts) -> Amount | None:
         return amounts.without(value, exact) if exact is not None and value.is_number else value
     if not value.is_number or not all(other.is_number for other in others):
         return None  # None < 1 raises a TypeError
+    if relation in ("<", "<=") and any(not o.source and o.exact is None for o in others):
+        value = replace(value, source="")  # something unknown bounds it
     return _ordered(value, relation, _hull(others))
 
 

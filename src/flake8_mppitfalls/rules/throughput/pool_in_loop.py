@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model.classes import decorator_names
+from flake8_mppitfalls.model.frames import Frame
 from flake8_mppitfalls.model.signatures import argument, has_stars, positional_names
 from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.model.worker_counts import constructors
@@ -147,6 +148,10 @@ def _callers(
         return
     loops = program.loops
     for site in program.references.calls(function):
+        if depth == 0:
+            frame = Frame(function, site.call, site.skip, None)
+            if not program.counts.is_possible(constructor.call, frame):
+                continue  # this call asks for no pool
         given = _given(program, function, inputs, site.call, site.skip)
         if given is None or _is_made_for_a_reason(program, site.call, constructor):
             continue

@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.amounts import Amount, Amounts, Type
-from flake8_mppitfalls.model.worker_counts import constructors, is_on_windows
+from flake8_mppitfalls.model.worker_counts import constructors, is_on_windows, source_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.settings import MAX_WORKERS
 
@@ -85,7 +85,7 @@ class UncappedCpuCount(Rule):
                 constructor=program.source(constructor.call.func, constructor.maker.name),
                 count=_text(source, processors),
                 trouble=_trouble(constructor, limit, processors=processors),
-                remedy=f"min({limit}, {source or 'os.cpu_count() or 1'})",
+                remedy=f"min({limit}, {_remedied(program, place, source)})",
             )
 
 
@@ -100,6 +100,13 @@ def _uncapped(amounts: Amounts, constructor: Constructor, limit: int) -> Amount 
         if any(amount.type is Type.NONE for amount in amounts):
             return Amount(Type.NONE, processors=True)
     return None
+
+
+def _remedied(program: Program, place: cst.BaseExpression, source: str) -> str:
+    """What is to be bounded: the expression as it stands, if it is a short one."""
+    if not source:
+        return "os.cpu_count() or 1"
+    return source_of(program, place) or source
 
 
 def _text(source: str, processors: bool) -> str:
