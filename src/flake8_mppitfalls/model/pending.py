@@ -42,6 +42,8 @@ class Pending:
     ) -> None:
         self._tree = program.tree
         self._paths = program.paths
+        self._runs = program.runs
+        self._conditions = program.conditions
         self._begins = begins
         self._ends = ends
         self._leaves = leaves
@@ -64,9 +66,10 @@ class Pending:
             callers = paths.callers(place)
             work.extend((caller.owner, caller.step.node) for caller in callers)
             if not callers:
-                for step in paths.imported():
+                for step in self._runs.steps(self._tree.module):
                     if self._begins(step) and not self._ends(step):
-                        return step
+                        if not self._conditions.is_guarded(step.node):
+                            return step
         return None
 
     def _in(

@@ -90,11 +90,13 @@ class MixedContexts(Rule):
             if not method or task.shape.role not in _ROLES or not task.in_processes:
                 continue
             seen: set[cst.CSTNode] = set()
-            for part in parts.of(task):
+            found = parts.of(task)
+            for part in found:
                 made = _forked(program, part, task)
-                if made is not None and part.node not in seen:
-                    seen.add(part.node)
-                    yield self._found(program, part.node, made, task.shape.role, method)
+                if made is None or part.node in seen or _is_ambiguous(made, found):
+                    continue
+                seen.add(part.node)
+                yield self._found(program, part.node, made, task.shape.role, method)
         yield from self._given_to_subclass(program, parts)
 
     def _given_to_subclass(self, program: Program, parts: Parts) -> Iterator[Finding]:
@@ -119,7 +121,7 @@ class MixedContexts(Rule):
         return self.finding(
             node,
             what=f"{text} ({made.name})" if text and not text.startswith(made.name) else made.name,
-            origin="default context, which may be fork," if _is_default(made) else "fork context",
+            origin="default context (it may be fork)" if _is_default(made) else "fork context",
             process="a process" if role == "process" else "a worker",
             method=method,
         )
@@ -130,11 +132,23 @@ def _named_method(program: Program, task: Task) -> str:
     if not task.receivers:
         methods = program.crossing.methods(task) if task.name in _OF_TORCH else frozenset()
     else:
-        methods = frozenset(made.method for made in task.receivers)
+        # The context may be one of several, or one that this file does not show.
+        made = (*task.receivers, *program.values(task.call))
+        methods = frozenset(v.method if isinstance(v, Made) else UNDECIDED for v in made)
     return next(iter(methods)) if len(methods) == 1 and methods <= SPAWNING else ""
 
 
 _OF_TORCH = ("spawn", "start_processes")
+
+
+def _is_ambiguous(made: Made, parts: list[Part]) -> bool:
+    """Is it made by one of several contexts, as ``ctx.Lock()`` may be?"""
+    return any(
+        isinstance(part.value, Made)
+        and part.value.site is made.site
+        and part.value.method != made.method
+        for part in parts
+    )
 
 
 def _forked(program: Program, part: Part, task: Task) -> Made | None:

@@ -15,6 +15,7 @@ from flake8_mppitfalls.model.pipes import ENDS, Pipes
 from flake8_mppitfalls.model.traffic import other_end
 from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.pipes import Gift
@@ -95,7 +96,9 @@ class PipeEndShared(Rule):
 def _second(program: Program, pipes: Pipes, channel: Channel, names: frozenset[str]) -> Gift | None:
     """The gift by which a second process gets the end that others use in the same way."""
     calls = [
-        call for call in program.traffic.calls(channel, names) if not program.locking.is_held(call)
+        call
+        for call in program.traffic.calls(channel, names)
+        if not program.locking.is_held(call) and not _is_for_one(program, call)
     ]
     users = {entry for call in calls for entry in program.concurrency.entries_at(call)}
     earlier: list[Gift] = []
@@ -111,6 +114,30 @@ def _second(program: Program, pipes: Pipes, channel: Channel, names: frozenset[s
             return gift
         earlier.append(gift)
     return None
+
+
+def _is_for_one(program: Program, call: cst.Call) -> bool:
+    """Does a test choose the process: ``if rank == 0: conn.send(total)``?"""
+    function = next(program.sides.functions_around(call), None)
+    return function is not None and any(
+        _tells_processes_apart(program, test, function)
+        for test, _ in program.conditions.holding(call)
+        if not isinstance(program.tree.parent(test), cst.While)
+    )
+
+
+def _tells_processes_apart(
+    program: Program, test: cst.BaseExpression, function: cst.CSTNode
+) -> bool:
+    """A test of parameters, attributes or globals alone, and of nothing that the process reads."""
+    scope = program.tree.scopes[function]
+    for node in program.tree.walk(test):
+        if isinstance(node, cst.Name) and program.tree.scope_of(node).owner_of(node.value) is scope:
+            if any(binding.kind is not Bound.PARAMETER for binding in scope.bindings[node.value]):
+                return False
+        elif isinstance(node, cst.Call) and node.args:
+            return False
+    return True
 
 
 def _entries(program: Program, pipes: Pipes, gift: Gift) -> list[Entry]:
