@@ -51,6 +51,11 @@ class Decisions:
         if len(self._texts) > MOST_TESTS:
             self._texts = set()
 
+    @property
+    def matter(self) -> bool:
+        """Is there any test that tells paths apart?"""
+        return bool(self._texts)
+
     def _is_set_in(self, atom: cst.BaseExpression, loop: cst.While) -> bool:
         """Is it a variable that the loop itself sets? Else it may change by itself."""
         name = dotted_name(atom)

@@ -177,9 +177,8 @@ class Events:
 
     def _leaving(self, scope: Scope, item: cst.WithItem) -> None:
         events = self.at.setdefault(scope, {})
-        for point in self._program.evaluator.flow(scope).points:
-            if point.kind is PointKind.LEAVE and point.node is item:
-                events.setdefault(point, []).append(Event(Effect.LEAVE, item))
+        for point in self._program.lifetimes.data_flow(scope).leaves_of(item):
+            events.setdefault(point, []).append(Event(Effect.LEAVE, item))
 
     def _sort(self) -> None:
         """Put the events of one point in the order in which they are done.
@@ -270,10 +269,11 @@ class Events:
             self.entered.add(scope)
             caller = self._tree.function_of(item)
             events = self.at.setdefault(caller, {})
-            for point in self._program.evaluator.flow(caller).points:
-                if point.node is item and point.kind is kind:
-                    event = Event(Effect.CALL, item, called=function)
-                    events.setdefault(point, []).append(event)
+            flow = self._program.lifetimes.data_flow(caller)
+            entering = kind is PointKind.ENTER
+            for point in flow.flow.points_of(item) if entering else flow.leaves_of(item):
+                event = Event(Effect.CALL, item, called=function)
+                events.setdefault(point, []).append(event)
 
     def _scopes(self) -> dict[Scope, None]:
         """Where something happens to the thing, or to a name of others that may hold it."""

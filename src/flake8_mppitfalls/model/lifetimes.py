@@ -15,9 +15,11 @@ from flake8_mppitfalls.model.machine import MACHINES
 from flake8_mppitfalls.model.typestate import Typestate
 from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.syntax.dataflow import DataFlow
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.scopes import Scope
 
 
 class Lifetimes:
@@ -26,6 +28,14 @@ class Lifetimes:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._lives: dict[cst.CSTNode, Life] = {}
+        self._flows: dict[Scope, DataFlow] = {}
+
+    def data_flow(self, scope: Scope) -> DataFlow:
+        """The data flow of a function, or of the module."""
+        flow = self._flows.get(scope)
+        if flow is None:
+            flow = self._flows[scope] = DataFlow(self._program.evaluator.flow(scope))
+        return flow
 
     def item_of(self, entered: cst.CSTNode) -> cst.WithItem | None:
         """The ``with`` item at whose end something is left that was entered at ``entered``.

@@ -15,16 +15,17 @@ skipped leaves the phase unknown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.decisions import Decisions, Known, says_there_is_one
+from flake8_mppitfalls.model.decisions import Decisions, says_there_is_one
 from flake8_mppitfalls.model.events import Event, Events
 from flake8_mppitfalls.model.life import Life
 from flake8_mppitfalls.model.machine import MACHINES, Effect, Phase
 from flake8_mppitfalls.model.naming import How, Key, Way
+from flake8_mppitfalls.model.state import ABSENT, State
 from flake8_mppitfalls.model.uses import UseKind
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.model.verdict import Record, Verdict, judge_roughly
@@ -33,6 +34,7 @@ from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.dataflow import DataFlow
     from flake8_mppitfalls.syntax.scopes import Scope
 
 _READ = (UseKind.METHOD, UseKind.MEMBER)
@@ -41,35 +43,6 @@ DEEPEST = 30
 
 MOST_STATES = 120
 """With more states at one point, nothing is known of the thing there."""
-
-
-class State(NamedTuple):
-    """One way the thing may be at a point.
-
-    Attributes:
-        phase: where in its life it is.
-        event: the event that brought it there.
-        thrown: only an exception leads from that event to this point.
-        known: tests that came out so on this path, of those that decide about events.
-        names: the names that hold it.
-        containers: the containers that hold it, by where they are made.
-        loops: the loops over such containers that have come to it.
-        fresh: the call whose value it is, within the statement.
-        given: it is what the function returns.
-    """
-
-    phase: Phase
-    event: cst.CSTNode | None = None
-    thrown: bool = False
-    known: Known = frozenset()
-    names: frozenset[Key] = frozenset()
-    containers: frozenset[cst.CSTNode] = frozenset()
-    loops: frozenset[tuple[Point, Key]] = frozenset()
-    fresh: cst.CSTNode | None = None
-    given: bool = False
-
-
-ABSENT = State(Phase.ABSENT)
 
 
 class Typestate:
@@ -155,7 +128,7 @@ class Typestate:
 
     def _analyse(self, scope: Scope, start: frozenset[State]) -> frozenset[State]:
         """Run the states through one function; what holds at its normal end."""
-        flow = self._program.evaluator.flow(scope)
+        flow = self._program.lifetimes.data_flow(scope)
         events = self._events.at.get(scope, {})
         bindings = self._naming.bindings.get(scope, {})
 
@@ -176,14 +149,39 @@ class Typestate:
                     states = self._apply(event, states)
             return self._thrown(point, states)
 
-        before = flow.forward(frozenset(start), transfer, thrown, self._taken)
+        begin, last = self._extent(flow, start, events)
+        before = flow.forward(
+            frozenset(start), transfer, thrown, self._taken, begin=begin, last=last
+        )
         if self._strict and not self._goes_on_elsewhere(scope):
             for point, facts in before.items():
                 self._may_be_left_at(point, _states(facts))
-        ended = _states(before.get(flow.exit, frozenset()))
+        ended = _states(before.get(flow.flow.exit, frozenset()))
         self._at_end(scope, ended, raised=False)
-        self._at_end(scope, _states(before.get(flow.raised, frozenset())), raised=True)
+        self._at_end(scope, _states(before.get(flow.flow.raised, frozenset())), raised=True)
         return ended
+
+    def _extent(
+        self, flow: DataFlow, start: frozenset[State], events: Mapping[Point, list[Event]]
+    ) -> tuple[list[Point] | None, int | None]:
+        """Where the thing may come to be, and the last point at which something happens to it.
+
+        Where tests decide, or all exceptions count, every point matters.
+        """
+        if self._strict or self._decisions.matter:
+            return None, None
+        scope = flow.flow.scope
+        places = [*events, *self._naming.bindings.get(scope, ())]
+        if self._events.is_returned:
+            places += [point for node in scope.returns for point in flow.flow.points_of(node)]
+        last = max((flow.index[point] for point in places), default=-1)
+        last = flow.last_of_loops_around(last) if last >= 0 else last
+        if start != frozenset({ABSENT}):
+            return None, last
+        makes = (Effect.MAKE, Effect.CALL)
+        return [
+            p for p, at_point in events.items() if any(e.effect in makes for e in at_point)
+        ], last
 
     def _apply(self, event: Event, states: frozenset[State]) -> frozenset[State]:
         result: set[State] = set()

@@ -224,40 +224,6 @@ class Flow:
             and not self.tree.is_within(load, named)
         )
 
-    def forward(
-        self,
-        start: frozenset[object],
-        transfer: Callable[[Point, frozenset[object]], frozenset[object]],
-        thrown: Callable[[Point, frozenset[object]], frozenset[object]] | None = None,
-        taken: Callable[[Point, Point, frozenset[object]], frozenset[object]] | None = None,
-    ) -> dict[Point, frozenset[object]]:
-        """Forward data flow by union: the facts that hold *before* each reachable point.
-
-        ``transfer`` gives the facts after a point; ``taken`` narrows them to those that go on
-        to one successor of a test; ``thrown`` gives what an exception carries out of a point
-        (by default what held before it).
-        """
-        before: dict[Point, frozenset[object]] = {self.entry: start}
-        work = [self.entry]
-        while work:
-            point = work.pop()
-            facts = before[point]
-            after = transfer(point, facts)
-            raised = thrown(point, facts) if thrown is not None and point.exceptional else facts
-            for targets, leaving in ((point.successors, after), (point.exceptional, raised)):
-                for target in targets:
-                    out = leaving
-                    if taken is not None and leaving is after and point.when_true is not None:
-                        out = taken(point, target, after)
-                    old = before.get(target)
-                    if old is None:
-                        before[target] = out
-                        work.append(target)
-                    elif not out <= old:
-                        before[target] = old | out
-                        work.append(target)
-        return before
-
     # -- building ------------------------------------------------------------------------------
 
     def _build(self) -> None:
