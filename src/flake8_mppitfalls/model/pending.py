@@ -47,6 +47,7 @@ class Pending:
         self._begins = begins
         self._ends = ends
         self._leaves = leaves
+        self._at_end: dict[cst.CSTNode, bool] = {}
 
     def at(self, node: cst.CSTNode) -> Step | None:
         """The step that has begun it, if it may go on when the program comes to ``node``."""
@@ -67,7 +68,7 @@ class Pending:
             work.extend((caller.owner, caller.step.node) for caller in callers)
             if not callers:
                 for step in self._runs.steps(self._tree.module):
-                    if self._begins(step) and not self._ends(step):
+                    if self._begins(step) and not self._ends(step) and self._goes_on_after(step):
                         if not self._conditions.is_guarded(step.node):
                             return step
         return None
@@ -77,23 +78,30 @@ class Pending:
     ) -> tuple[Step | None, bool]:
         """The step of ``owner`` that has begun it, and whether a path leads to its start."""
         paths = self._paths
-        flow, steps_at = paths.flow(owner), paths.steps_at(owner)
-        blocked = self._blocked(owner, place)
-        in_handler = self._is_in_handler(place)
-        reaches_entry = False
+        steps_at = paths.steps_at(owner)
         work: deque[Point] = deque()
-        for point in flow.points_of(place):
+        for point in paths.flow(owner).points_of(place):
             earlier = [s for s in steps_at.get(point, ()) if paths.done_before(s, place)]
             found, passes = self._passed(earlier, node)
             if found is not None:
                 return found, False
             if passes:
                 work.append(point)
+        return self._back(owner, work, self._blocked(owner, place), node)
+
+    def _back(
+        self, owner: cst.CSTNode, work: deque[Point], blocked: set[Point], node: cst.CSTNode
+    ) -> tuple[Step | None, bool]:
+        """The same for what comes before some points of ``owner``."""
+        steps_at = self._paths.steps_at(owner)
+        in_handler = self._is_in_handler(node)
+        entry = self._paths.flow(owner).entry
+        reaches_entry = False
         seen: set[Point] = set()  # a loop may lead back to the place itself
         thrown: set[Point] = set()
         while work:
             point = work.popleft()
-            reaches_entry = reaches_entry or point is flow.entry
+            reaches_entry = reaches_entry or point is entry
             for previous in point.predecessors:
                 if previous in seen or previous in blocked:
                     continue
@@ -113,8 +121,25 @@ class Pending:
             if self._ends(step):
                 return None, False
             if self._begins(step) and self._paths.together(step.node, node):
-                return step, False
+                if self._goes_on_after(step):
+                    return step, False
         return None, True
+
+    def _goes_on_after(self, step: Step) -> bool:
+        """Does it go on when the functions that a step calls have returned?"""
+        if self._begins(step._replace(functions=())):
+            return True
+        return any(self._goes_on_at_end(function) for function in step.functions)
+
+    def _goes_on_at_end(self, function: cst.CSTNode) -> bool:
+        known = self._at_end.get(function)
+        if known is None:
+            self._at_end[function] = False  # asked again by a function that calls itself
+            flow = self._paths.flow(function)
+            blocked = self._blocked(function, function)
+            found, _ = self._back(function, deque([flow.exit]), blocked, function)
+            known = self._at_end[function] = found is not None
+        return known
 
     def _blocked(self, owner: cst.CSTNode, place: cst.CSTNode) -> set[Point]:
         """Where it has ended besides the steps that do so: loops over them, ends of ``with``."""

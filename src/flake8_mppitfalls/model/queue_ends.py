@@ -207,7 +207,11 @@ class QueueEnds:
         found: dict[Entry, None] = {}
         for node in self._nodes(queue, names):
             found.update(dict.fromkeys(self._program.concurrency.entries_at(node)))
-        return list(found)
+        is_given = self._program.concurrency.is_given
+        given = [e for e in found if e.task is not None and is_given(e.task.call.args, queue.site)]
+        # A function that several tasks run may get this queue from some of them alone.
+        functions = {entry.function for entry in given}
+        return [e for e in found if e in given or e.function not in functions]
 
     def _parent_nodes(self, queue: Made, names: tuple[str, ...]) -> list[cst.Attribute]:
         """The places in parent code that do so."""
