@@ -9,42 +9,42 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.aftermath import Aftermath
-from flake8_mppitfalls.model.callbacks import Callbacks
-from flake8_mppitfalls.model.changes import Changes
-from flake8_mppitfalls.model.commandline import CommandLine
-from flake8_mppitfalls.model.concurrency import Concurrency
-from flake8_mppitfalls.model.conditions import WINDOWS, Conditions
-from flake8_mppitfalls.model.conventions import Conventions
-from flake8_mppitfalls.model.counts import Counts
-from flake8_mppitfalls.model.crossing import Crossing
-from flake8_mppitfalls.model.daemons import Daemons
-from flake8_mppitfalls.model.escapes import Escapes
-from flake8_mppitfalls.model.evaluate import Evaluator
-from flake8_mppitfalls.model.fit import Fit
-from flake8_mppitfalls.model.guards import Guards
-from flake8_mppitfalls.model.handovers import Handovers
-from flake8_mppitfalls.model.lifetimes import Lifetimes
-from flake8_mppitfalls.model.locking import Locking
-from flake8_mppitfalls.model.loops import Loops
-from flake8_mppitfalls.model.module_state import ModuleState
-from flake8_mppitfalls.model.nature import Nature
-from flake8_mppitfalls.model.outcomes import Outcomes
-from flake8_mppitfalls.model.paths import Paths
-from flake8_mppitfalls.model.platforms import Platforms
-from flake8_mppitfalls.model.prompts import Prompts
-from flake8_mppitfalls.model.queue_ends import QueueEnds
-from flake8_mppitfalls.model.rebuilding import Rebuilding
-from flake8_mppitfalls.model.references import References
-from flake8_mppitfalls.model.results import Results
-from flake8_mppitfalls.model.runs import Runs
-from flake8_mppitfalls.model.sides import Sides
-from flake8_mppitfalls.model.startmethods import StartMethods
-from flake8_mppitfalls.model.starts import Starts
-from flake8_mppitfalls.model.tasks import Tasks
-from flake8_mppitfalls.model.traffic import Traffic
-from flake8_mppitfalls.model.turns import Turns
-from flake8_mppitfalls.model.uses import Uses
+from flake8_mppitfalls.model.calling.conventions import Conventions
+from flake8_mppitfalls.model.calling.fit import Fit
+from flake8_mppitfalls.model.calling.nature import Nature
+from flake8_mppitfalls.model.channels.queue_ends import QueueEnds
+from flake8_mppitfalls.model.channels.traffic import Traffic
+from flake8_mppitfalls.model.evaluation.changes import Changes
+from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+from flake8_mppitfalls.model.evaluation.loops import Loops
+from flake8_mppitfalls.model.evaluation.references import References
+from flake8_mppitfalls.model.evaluation.tasks import Tasks
+from flake8_mppitfalls.model.evaluation.uses import Uses
+from flake8_mppitfalls.model.execution.aftermath import Aftermath
+from flake8_mppitfalls.model.execution.commandline import CommandLine
+from flake8_mppitfalls.model.execution.concurrency import Concurrency
+from flake8_mppitfalls.model.execution.conditions import WINDOWS, Conditions
+from flake8_mppitfalls.model.execution.guards import Guards
+from flake8_mppitfalls.model.execution.module_state import ModuleState
+from flake8_mppitfalls.model.execution.paths import Paths
+from flake8_mppitfalls.model.execution.platforms import Platforms
+from flake8_mppitfalls.model.execution.prompts import Prompts
+from flake8_mppitfalls.model.execution.runs import Runs
+from flake8_mppitfalls.model.execution.sides import Sides
+from flake8_mppitfalls.model.execution.startmethods import StartMethods
+from flake8_mppitfalls.model.execution.starts import Starts
+from flake8_mppitfalls.model.execution.turns import Turns
+from flake8_mppitfalls.model.lives.callbacks import Callbacks
+from flake8_mppitfalls.model.lives.daemons import Daemons
+from flake8_mppitfalls.model.lives.handovers import Handovers
+from flake8_mppitfalls.model.lives.lifetimes import Lifetimes
+from flake8_mppitfalls.model.lives.outcomes import Outcomes
+from flake8_mppitfalls.model.lives.results import Results
+from flake8_mppitfalls.model.numbers.counts import Counts
+from flake8_mppitfalls.model.pickling.crossing import Crossing
+from flake8_mppitfalls.model.pickling.escapes import Escapes
+from flake8_mppitfalls.model.pickling.rebuilding import Rebuilding
+from flake8_mppitfalls.model.sharing.locking import Locking
 from flake8_mppitfalls.model.values import External, Made
 from flake8_mppitfalls.syntax.positions import locate
 from flake8_mppitfalls.syntax.tree import dotted_name
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     import ast
     from collections.abc import Sequence
 
-    from flake8_mppitfalls.model.tasks import Task
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.values import Values
     from flake8_mppitfalls.settings import Settings
     from flake8_mppitfalls.syntax.tree import Tree

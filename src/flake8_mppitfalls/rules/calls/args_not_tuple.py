@@ -13,8 +13,8 @@ from flake8_mppitfalls.model.values import UNKNOWN, Constant, Container, Made, R
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
     from flake8_mppitfalls.model.values import Value
 
 _LIKE_ARGUMENTS = re.compile(r"(?i)(args?|arguments|params|parameters|tuple|argv|opts)$")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.nature import known
+from flake8_mppitfalls.model.calling.nature import known
 from flake8_mppitfalls.model.values import (
     Constant,
     Coroutine,
@@ -21,8 +21,8 @@ from flake8_mppitfalls.model.values import (
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
     from flake8_mppitfalls.model.values import Value, Values
 
 

@@ -11,8 +11,8 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
 
 
 class WorkerArity(Rule):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.threads import Threads
+from flake8_mppitfalls.model.execution.threads import Threads
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.runs import Step
+    from flake8_mppitfalls.model.execution.starts import Start
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
-    from flake8_mppitfalls.model.starts import Start
 
 _FORK = frozenset({"fork"})
 _KINDS = (api.Kind.POOL, api.Kind.EXECUTOR, api.Kind.PROCESS)

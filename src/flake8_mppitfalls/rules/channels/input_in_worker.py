@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.prompts import IN_WORKER
-from flake8_mppitfalls.model.sides import Entry
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.execution.prompts import IN_WORKER
+from flake8_mppitfalls.model.execution.sides import Entry
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:

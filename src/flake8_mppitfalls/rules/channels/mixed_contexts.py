@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.parts import Parts
-from flake8_mppitfalls.model.signatures import argument
-from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.execution.startmethods import SPAWNING
+from flake8_mppitfalls.model.pickling.parts import Parts
 from flake8_mppitfalls.model.values import DEFAULT, UNDECIDED, BoundMethod, Constant, Instance, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.parts import Part
+    from flake8_mppitfalls.model.evaluation.tasks import Task
+    from flake8_mppitfalls.model.pickling.parts import Part
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
     from flake8_mppitfalls.model.values import Value
 
 _WITH_SEMAPHORE = api.SHARED_BY_INHERITANCE - {api.Kind.RAW}

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.eof_loops import READING, EofLoops
-from flake8_mppitfalls.model.pipes import ENDS, Pipes
-from flake8_mppitfalls.model.traffic import other_end
-from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.channels.eof_loops import READING, EofLoops
+from flake8_mppitfalls.model.channels.pipes import ENDS, Pipes
+from flake8_mppitfalls.model.channels.traffic import other_end
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.values import Constant, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Scope
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.pipes import Gift
+    from flake8_mppitfalls.model.channels.pipes import Gift
+    from flake8_mppitfalls.model.channels.traffic import Channel
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.traffic import Channel
 
 _DEEPEST = 5
 

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.activities import Activities, Activity
-from flake8_mppitfalls.model.concurrency import SEVERAL
-from flake8_mppitfalls.model.eof_loops import READING
-from flake8_mppitfalls.model.pipes import ENDS, Pipes
-from flake8_mppitfalls.model.traffic import other_end
-from flake8_mppitfalls.model.uses import UseKind
+from flake8_mppitfalls.model.channels.eof_loops import READING
+from flake8_mppitfalls.model.channels.pipes import ENDS, Pipes
+from flake8_mppitfalls.model.channels.traffic import other_end
+from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.execution.activities import Activities, Activity
+from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.pipes import Gift
+    from flake8_mppitfalls.model.channels.pipes import Gift
+    from flake8_mppitfalls.model.channels.traffic import Channel
+    from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.sides import Entry
-    from flake8_mppitfalls.model.traffic import Channel
 
 SENDING = frozenset({"send", "send_bytes"})
 _LOOPS = (cst.For, cst.While, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.caught import is_caught
+from flake8_mppitfalls.model.execution.caught import is_caught
 from flake8_mppitfalls.model.values import Member
 from flake8_mppitfalls.rules.base import Finding, Rule
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.daemons import IN_DAEMON
+from flake8_mppitfalls.model.lives.daemons import IN_DAEMON
 from flake8_mppitfalls.model.values import Class, External, Instance, Result, Value
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.conditions import World
+    from flake8_mppitfalls.model.execution.conditions import World
     from flake8_mppitfalls.model.program import Program
 
 DEEPEST = 8

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.machine import Fault
-from flake8_mppitfalls.model.signatures import argument
-from flake8_mppitfalls.model.traffic import GETTING, PUTTING, channel_of, other_end
-from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.channels.traffic import GETTING, PUTTING, channel_of, other_end
+from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.lives.machine import Fault
 from flake8_mppitfalls.model.values import Constant, External, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.channels.traffic import Channel
+    from flake8_mppitfalls.model.evaluation.uses import Use
+    from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
-    from flake8_mppitfalls.model.traffic import Channel
-    from flake8_mppitfalls.model.uses import Use
 
 _ITEM = {"put": "obj", "put_nowait": "obj", "send": "obj", "send_bytes": "buf"}
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.caught import is_caught
-from flake8_mppitfalls.model.daemons import IN_DAEMON
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.runs import Step
+from flake8_mppitfalls.model.execution.caught import is_caught
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.execution.runs import Step
+from flake8_mppitfalls.model.lives.daemons import IN_DAEMON
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.sides import Entry
     from flake8_mppitfalls.model.values import Made
 
 _WHAT = {

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.machine import Phase
-from flake8_mppitfalls.model.uses import UseKind
+from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.lives.machine import Phase
 from flake8_mppitfalls.model.values import is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.life import Life
+    from flake8_mppitfalls.model.lives.life import Life
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.syntax.scopes import Scope
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.classes import decorator_names
-from flake8_mppitfalls.model.signatures import positional_names
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.values import Class, External, Result
 from flake8_mppitfalls.rules.base import Finding, Rule
 

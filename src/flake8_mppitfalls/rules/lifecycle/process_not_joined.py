@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.handovers import SHARED
-from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.lives.handovers import SHARED
 from flake8_mppitfalls.model.values import Constant, External, Made, Member
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.life import Life
+    from flake8_mppitfalls.model.evaluation.uses import Use
+    from flake8_mppitfalls.model.execution.runs import Step
+    from flake8_mppitfalls.model.lives.life import Life
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
-    from flake8_mppitfalls.model.uses import Use
 
 _WAITING = frozenset("get join recv recv_bytes wait wait_for result".split())
 """Methods of queues, pipe ends, events and so on that wait for somebody else."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.machine import Fault
+from flake8_mppitfalls.model.lives.machine import Fault
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.life import Life, Trouble
+    from flake8_mppitfalls.model.lives.life import Life, Trouble
     from flake8_mppitfalls.model.program import Program
 
 _STARTED_OR_NOT = frozenset({"pid", "ident", "_popen", "_started"})

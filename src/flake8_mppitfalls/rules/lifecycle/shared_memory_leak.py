@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.signatures import argument, has_stars
-from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.values import UNKNOWN, Constant, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.uses import Use
 
 
 class SharedMemoryLeak(Rule):

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
 
 _GETTING = ("get", "get_nowait")
 _QUEUES = {api.Kind.QUEUE: {"JoinableQueue"}, api.Kind.PROXY: {"JoinableQueue", "Queue"}}

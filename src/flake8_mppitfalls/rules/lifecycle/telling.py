@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.uses import UseKind
+from flake8_mppitfalls.model.evaluation.uses import UseKind
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.life import Life
+    from flake8_mppitfalls.model.lives.life import Life
     from flake8_mppitfalls.model.program import Program
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.naming import Naming
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.lives.naming import Naming
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
 
 _QUEUE = frozenset({"put", "put_nowait", "get", "get_nowait"})
 _PIPE = frozenset({"send", "send_bytes", "recv", "recv_bytes", "recv_bytes_into"})

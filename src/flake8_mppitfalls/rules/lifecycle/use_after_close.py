@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.machine import Fault
+from flake8_mppitfalls.model.lives.machine import Fault
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:

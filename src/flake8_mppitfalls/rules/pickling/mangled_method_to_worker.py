@@ -13,9 +13,9 @@ from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.pickling.telling import fails
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.parts import Part
+    from flake8_mppitfalls.model.evaluation.tasks import Task
+    from flake8_mppitfalls.model.pickling.parts import Part
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
 
 
 class MangledMethodToWorker(Rule):

@@ -9,8 +9,8 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
 
 
 def called(program: Program, task: Task) -> str:

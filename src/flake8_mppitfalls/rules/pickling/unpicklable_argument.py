@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mppitfalls.model.refusals import Obstacle
+from flake8_mppitfalls.model.pickling.refusals import Obstacle
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.pickling.telling import fails, named
 

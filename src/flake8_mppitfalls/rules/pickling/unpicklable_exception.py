@@ -12,8 +12,8 @@ from flake8_mppitfalls.model.values import Instance
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
 
 
 class UnpicklableException(Rule):

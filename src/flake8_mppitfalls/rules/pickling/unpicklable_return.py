@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.values import Class
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.pickling.telling import called
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.crossing import Culprit
+    from flake8_mppitfalls.model.evaluation.tasks import Task
+    from flake8_mppitfalls.model.pickling.crossing import Culprit
+    from flake8_mppitfalls.model.pickling.refusals import Transport
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.refusals import Transport
-    from flake8_mppitfalls.model.tasks import Task
 
 _LEAVING_RESULTS = frozenset(
     {"staticmethod", "classmethod", "functools.lru_cache", "functools.cache"}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.refusals import Transport
+from flake8_mppitfalls.model.pickling.refusals import Transport
 from flake8_mppitfalls.model.values import BoundMethod, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.pickling.telling import fails
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.crossing import Culprit
+    from flake8_mppitfalls.model.pickling.crossing import Culprit
     from flake8_mppitfalls.model.program import Program
 
 _STARTING = "the process can't be started by spawn or forkserver"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.refusals import Obstacle
+from flake8_mppitfalls.model.pickling.refusals import Obstacle
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.pickling.telling import fails
 

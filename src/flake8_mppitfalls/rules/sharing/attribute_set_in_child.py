@@ -12,8 +12,8 @@ from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.sides import Entry
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__"})
 _STATE = frozenset({"__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__del__"})

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.api import Kind
-from flake8_mppitfalls.model.connections import Connected, connected
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.module_state import Side
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.execution.module_state import Side
+from flake8_mppitfalls.model.sharing.connections import Connected, connected
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
     from flake8_mppitfalls.syntax.scopes import Binding
 
 

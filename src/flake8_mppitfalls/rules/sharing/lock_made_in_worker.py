@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.files import Files
-from flake8_mppitfalls.model.locking import LOCK_KINDS
-from flake8_mppitfalls.model.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.sharing.files import Files
+from flake8_mppitfalls.model.sharing.locking import LOCK_KINDS
 from flake8_mppitfalls.model.values import Constant, Made, Result
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.uses import Use
     from flake8_mppitfalls.model.values import Value
 
 _NAMES = ("Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition")

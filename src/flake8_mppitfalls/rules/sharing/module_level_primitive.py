@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.concurrency import SEVERAL
-from flake8_mppitfalls.model.module_state import Side
+from flake8_mppitfalls.model.execution.concurrency import SEVERAL
+from flake8_mppitfalls.model.execution.module_state import Side
 from flake8_mppitfalls.model.values import Constant, Container, Instance, Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.module_state import Side
+from flake8_mppitfalls.model.execution.module_state import Side
 from flake8_mppitfalls.model.values import Constant, Instance
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.changes import Change
+    from flake8_mppitfalls.model.evaluation.changes import Change
     from flake8_mppitfalls.model.program import Program
 
 

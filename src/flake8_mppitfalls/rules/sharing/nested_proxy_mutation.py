@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.changes import MUTATORS
-from flake8_mppitfalls.model.proxy_elements import ProxyElements
+from flake8_mppitfalls.model.evaluation.changes import MUTATORS
+from flake8_mppitfalls.model.sharing.proxy_elements import ProxyElements
 from flake8_mppitfalls.model.values import UNKNOWN, Constant, Instance
 from flake8_mppitfalls.rules.base import Finding, Rule
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.concurrency import SEVERAL
-from flake8_mppitfalls.model.shared_updates import SharedUpdates
-from flake8_mppitfalls.model.signatures import argument
+from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.execution.concurrency import SEVERAL
+from flake8_mppitfalls.model.sharing.shared_updates import SharedUpdates
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.runs import Step
+    from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.runs import Step
-    from flake8_mppitfalls.model.shared_updates import Update
-    from flake8_mppitfalls.model.sides import Entry
+    from flake8_mppitfalls.model.sharing.shared_updates import Update
     from flake8_mppitfalls.model.values import Made
 
 _KEEPS_APART = (cst.Add, cst.Subtract, cst.Multiply)

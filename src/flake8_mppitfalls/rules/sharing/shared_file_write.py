@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.files import Files
+from flake8_mppitfalls.model.sharing.files import Files
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.files import Opening
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.sharing.files import Opening
 
 _FILE_LOCKS = frozenset({"flock", "lockf", "locking", "lock", "lock_file"})
 _ROLES = ("rank", "main", "master", "leader", "first", "chief", "primary", "writer")

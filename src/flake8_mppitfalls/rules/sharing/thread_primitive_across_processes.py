@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.module_state import Side
-from flake8_mppitfalls.model.parts import Parts
-from flake8_mppitfalls.model.picklable import RESULTS
+from flake8_mppitfalls.model.execution.module_state import Side
+from flake8_mppitfalls.model.pickling.parts import Parts
+from flake8_mppitfalls.model.pickling.picklable import RESULTS
 from flake8_mppitfalls.model.values import Container, Made, Result
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -18,7 +18,7 @@ from flake8_mppitfalls.syntax.scopes import Bound
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flake8_mppitfalls.model.classes import Store
+    from flake8_mppitfalls.model.evaluation.classes import Store
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Value
 

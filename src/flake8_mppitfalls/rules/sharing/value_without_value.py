@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.signatures import argument
+from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.values import (
     UNKNOWN,
     Class,

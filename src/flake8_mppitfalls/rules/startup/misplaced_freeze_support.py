@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.conditions import FROZEN, PROGRAM
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.handed import handed, name_of
-from flake8_mppitfalls.model.runs import Step
-from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.conditions import FROZEN, PROGRAM
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.execution.runs import Step
+from flake8_mppitfalls.model.execution.startmethods import SPAWNING
+from flake8_mppitfalls.model.pickling.handed import handed, name_of
 from flake8_mppitfalls.model.values import External, Result, ResultMember
 from flake8_mppitfalls.rules.base import Finding, Rule
 

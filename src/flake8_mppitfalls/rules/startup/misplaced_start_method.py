@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls import project
-from flake8_mppitfalls.model.effects import Effect
-from flake8_mppitfalls.model.handlers import is_handler
-from flake8_mppitfalls.model.runs import Step
-from flake8_mppitfalls.model.signatures import argument, has_double_star
+from flake8_mppitfalls.model.evaluation.signatures import argument, has_double_star
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.execution.handlers import is_handler
+from flake8_mppitfalls.model.execution.runs import Step
 from flake8_mppitfalls.model.values import Constant
 from flake8_mppitfalls.rules.base import Finding, Rule
 

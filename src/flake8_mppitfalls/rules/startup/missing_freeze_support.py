@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls import project
-from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.startmethods import SPAWNING
 from flake8_mppitfalls.model.values import BoundMethod, Function
 from flake8_mppitfalls.rules.base import Finding, Rule
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.startmethods import SPAWNING
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import ScopeKind
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.execution.starts import Start
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.starts import Start
 
 _STARTED = {
     api.Kind.POOL: "the workers of a pool",

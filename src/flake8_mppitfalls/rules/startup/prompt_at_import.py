@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.effects import Effect
+from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mppitfalls.model.handed import handed, name_of
-from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.startmethods import SPAWNING
+from flake8_mppitfalls.model.pickling.handed import handed, name_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:

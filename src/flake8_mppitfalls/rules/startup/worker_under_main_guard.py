@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.handed import handed, name_of
-from flake8_mppitfalls.model.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.startmethods import SPAWNING
+from flake8_mppitfalls.model.pickling.handed import handed, name_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.handed import Definition
+    from flake8_mppitfalls.model.pickling.handed import Definition
     from flake8_mppitfalls.model.program import Program
 
 

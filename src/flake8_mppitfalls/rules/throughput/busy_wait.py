@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.polling import Poll, Spinning, polls
+from flake8_mppitfalls.model.channels.polling import Poll, Spinning, polls
 from flake8_mppitfalls.model.values import Container
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.tree import dotted_name

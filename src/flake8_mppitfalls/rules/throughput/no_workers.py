@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.amounts import Amount, Type
-from flake8_mppitfalls.model.signatures import argument
-from flake8_mppitfalls.model.worker_counts import constructors, source_of
+from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.numbers.amounts import Amount, Type
+from flake8_mppitfalls.model.numbers.worker_counts import constructors, source_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
 
 _MAPPING = frozenset({"map", "map_async", "starmap", "starmap_async"})
 _WHOLE = "make it a whole number (//, int())"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mppitfalls.model.event_loop import EventLoop
+from flake8_mppitfalls.model.execution.event_loop import EventLoop
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:

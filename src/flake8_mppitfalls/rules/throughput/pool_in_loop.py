@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from flake8_mppitfalls.model.classes import decorator_names
-from flake8_mppitfalls.model.frames import Frame
-from flake8_mppitfalls.model.signatures import argument, has_stars, positional_names
-from flake8_mppitfalls.model.uses import UseKind
-from flake8_mppitfalls.model.worker_counts import constructors
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.frames import Frame
+from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars, positional_names
+from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.numbers.worker_counts import constructors
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.loops import Loop
+    from flake8_mppitfalls.model.evaluation.loops import Loop
+    from flake8_mppitfalls.model.numbers.worker_counts import Constructor
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.worker_counts import Constructor
 
 DEEPEST = 3
 """How many calls up a loop is looked for."""

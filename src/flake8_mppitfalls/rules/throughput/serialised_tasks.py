@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.loops import COMPREHENSIONS
-from flake8_mppitfalls.model.uses import UseKind
+from flake8_mppitfalls.model.evaluation.loops import COMPREHENSIONS
+from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.loops import Loop
+    from flake8_mppitfalls.model.evaluation.loops import Loop
+    from flake8_mppitfalls.model.evaluation.tasks import Task
+    from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.tasks import Task
-    from flake8_mppitfalls.model.uses import Use
 
 _AWAITING = {"apply_async": ("get", "wait"), "submit": ("result", "exception")}
 _ON_PURPOSE = frozenset({"exitcode", "terminate", "kill"})

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.amounts import Amount, Type
-from flake8_mppitfalls.model.worker_counts import constructors, is_on_windows, source_of
+from flake8_mppitfalls.model.numbers.amounts import Amount, Type
+from flake8_mppitfalls.model.numbers.worker_counts import constructors, is_on_windows, source_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.settings import MAX_WORKERS
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.numbers.worker_counts import Constructor
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.worker_counts import Constructor
 
 
 class TooManyWorkers(Rule):

@@ -1,0 +1,1 @@
+"""Calling: does a worker API call have the right shape?"""

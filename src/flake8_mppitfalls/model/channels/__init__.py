@@ -1,0 +1,1 @@
+"""Channels: queues and pipes, who fills them and who empties them."""

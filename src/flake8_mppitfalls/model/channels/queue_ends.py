@@ -1,0 +1,299 @@
+"""Queue ends: where a queue that is empty now is taken for one that nothing more comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.channels.emptiness import Emptiness
+from flake8_mppitfalls.model.execution.activities import Activities, Activity
+from flake8_mppitfalls.model.execution.concurrency import SEVERAL
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.execution.pending import Pending
+from flake8_mppitfalls.model.values import Made, Member
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.channels.emptiness import Decision
+    from flake8_mppitfalls.model.execution.runs import Step
+    from flake8_mppitfalls.model.execution.sides import Entry
+    from flake8_mppitfalls.model.program import Program
+
+_PUTTING = ("put", "put_nowait")
+_TAKING = ("get", "get_nowait")
+_DEEPEST = 4
+
+UNREAD = "it is so whenever the writers are slower, and what they write later is not read"
+ON_ITS_WAY = "what was put may still be on its way through the queue's feeder thread"
+TAKEN = "another process may take the last item first, and get() then waits for ever"
+NOT_DONE = "what was taken from it need not be done"
+
+
+class QueueEnds:
+    """Answers for one module."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._activities = Activities(program)
+        self._putting: dict[cst.CSTNode, Effect[cst.CSTNode]] = {}
+
+    @cached_property
+    def premature(self) -> dict[cst.Call, str]:
+        """The calls of ``empty()`` and ``qsize()`` that end the work too early, and why."""
+        found: dict[cst.Call, str] = {}
+        emptiness = Emptiness(self._program)
+        for call in emptiness.questions():
+            queues = emptiness.queues(call)
+            for decision in emptiness.decisions(call):
+                reasons = [self._reason(queue, decision) for queue in queues]
+                if any(reasons):
+                    found[call] = next(reason for reason in reasons if reason)
+                    break
+        return found
+
+    # -- judgement -----------------------------------------------------------------------------
+
+    def _reason(self, queue: Made, decision: Decision) -> str:
+        if not all(self._is_event(other) for other in decision.others):
+            return ""
+        if decision.others and _is_immediate(queue):
+            return ""
+        entries = self._program.concurrency.entries_at(decision.node)
+        if entries and not self._is_made_by(entries, queue):
+            return self._in_worker(queue, decision, entries)
+        return self._in_parent(queue, decision)
+
+    def _in_worker(self, queue: Made, decision: Decision, entries: list[Entry]) -> str:
+        if decision.loop is None and not self._is_in_entry(decision.node, entries):
+            return ""
+        if self._is_polled(decision, []):
+            return ""
+        takers = self._entries(queue, _TAKING)
+        several = self._program.concurrency.total(takers, queue.site) >= SEVERAL
+        if several:
+            return TAKEN
+        others = [e for e in self._entries(queue, _PUTTING) if e not in entries]
+        if not _is_immediate(queue) and (others or self._parent_nodes(queue, _PUTTING)):
+            if self._parent_nodes(queue, _PUTTING) or not self._had_ended(others, entries):
+                return ON_ITS_WAY if not others else UNREAD
+            return ""
+        if _is_immediate(queue) and takers:
+            if not self._had_ended(others, entries) or self._is_filled_later(queue, entries):
+                return UNREAD
+        if queue.is_declared and not _is_immediate(queue):
+            return UNREAD
+        return ""
+
+    def _in_parent(self, queue: Made, decision: Decision) -> str:
+        immediate = _is_immediate(queue)
+        writers = list(self._writers(queue))
+        if self._is_polled(decision, writers):
+            return ""
+        for writer in writers:
+            if self._activities.may_run_at(writer, decision.call, fetched=immediate):
+                if not self._is_held_back(queue, decision.call):
+                    return UNREAD
+        takers = self._entries(queue, _TAKING)
+        if immediate:
+            running = [
+                activity
+                for entry in takers
+                for activity in self._activities.of(entry)
+                if self._activities.may_run_at(activity, decision.call, fetched=True)
+            ]
+            several = self._program.concurrency.total(takers, queue.site) >= SEVERAL
+            if running and (several or self._takes_here(queue, decision)):
+                return TAKEN if self._takes_here(queue, decision) else NOT_DONE
+            return ""
+        if not writers and self._was_put_before(queue, decision.call):
+            return NOT_DONE if takers and not self._takes_here(queue, decision) else ON_ITS_WAY
+        return ""
+
+    def _is_event(self, other: cst.BaseExpression) -> bool:
+        """``stop.is_set()``, whatever is made of it."""
+        calls = [node for node in self._tree.walk(other) if isinstance(node, cst.Call)]
+        if len(calls) != 1 or not isinstance(calls[0].func, cst.Attribute):
+            return False
+        return calls[0].func.attr.value == "is_set" and any(
+            isinstance(v, Made) and v.kind is api.Kind.EVENT
+            for v in self._program.values(calls[0].func.value)
+        )
+
+    def _is_in_entry(self, node: cst.CSTNode, entries: list[Entry]) -> bool:
+        around = set(self._program.sides.functions_around(node))
+        return any(entry.function in around for entry in entries)
+
+    def _is_made_by(self, entries: list[Entry], queue: Made) -> bool:
+        """Is the queue made in the worker itself?"""
+        around = set(self._program.sides.functions_around(queue.site))
+        return any(
+            not around.isdisjoint(self._program.sides.reach((entry.function,))) for entry in entries
+        )
+
+    def _had_ended(self, writers: list[Entry], readers: list[Entry]) -> bool:
+        """Had the writers ended when the readers were started?"""
+        begins = [activity.site for entry in readers for activity in self._activities.of(entry)]
+        starts = [
+            step.node
+            for owner in (self._tree.module, *self._tree.nodes(cst.FunctionDef))
+            for step in self._program.runs.steps(owner)
+            if any(start.site in begins for start in self._program.starts.direct(step))
+        ]
+        activities = [activity for entry in writers for activity in self._activities.of(entry)]
+        return not any(
+            self._activities.may_run_at(activity, start, fetched=False)
+            for activity in activities
+            for start in starts or begins
+        )
+
+    # -- polling -------------------------------------------------------------------------------
+
+    def _is_polled(self, decision: Decision, writers: list[Activity]) -> bool:
+        """Is the question asked again and again, so that it ends a round and not the work?"""
+        return any(
+            not any(self._activities.begins_within(writer, loop) for writer in writers)
+            and (bool(writers) or not self._puts_within(decision, loop))
+            for loop in self._loops_around(decision)
+        )
+
+    def _puts_within(self, decision: Decision, loop: cst.CSTNode) -> bool:
+        """Does the loop itself fill the queue, too?"""
+        sites = {q.site for q in Emptiness(self._program).queues(decision.call)}
+        puts = Effect(self._program.runs, self._put, self._program.runs.in_program)
+        return any(
+            not sites.isdisjoint(puts.at(step))
+            for step in self._program.runs.steps(self._program.paths.owner(loop))
+            if self._tree.is_within(step.node, loop)
+        )
+
+    def _loops_around(self, decision: Decision) -> Iterator[cst.CSTNode]:
+        """The loops around what is decided, here and around the calls of the function."""
+        work = [(decision.loop or decision.node, 0)]
+        seen: set[cst.CSTNode] = set()
+        while work:
+            node, depth = work.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            child = node
+            for parent in self._tree.ancestors(node):
+                if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                    break
+                if isinstance(parent, (cst.For, cst.While)) and child is parent.body:
+                    yield parent
+                child = parent
+            if depth < _DEEPEST:
+                work += [(c.step.node, depth + 1) for c in self._program.paths.callers(node)]
+
+    # -- who uses the queue --------------------------------------------------------------------
+
+    def _nodes(self, queue: Made, names: tuple[str, ...]) -> list[cst.Attribute]:
+        return [
+            node
+            for name in names
+            for node in self._tree.attributes.get(name, ())
+            if any(isinstance(v, Made) and v.site is queue.site for v in self._values(node))
+        ]
+
+    def _values(self, node: cst.Attribute) -> tuple[object, ...]:
+        return self._program.values(node.value)
+
+    def _entries(self, queue: Made, names: tuple[str, ...]) -> list[Entry]:
+        """The entries of the workers that put into the queue, or take from it."""
+        found: dict[Entry, None] = {}
+        for node in self._nodes(queue, names):
+            found.update(dict.fromkeys(self._program.concurrency.entries_at(node)))
+        is_given = self._program.concurrency.is_given
+        given = [e for e in found if e.task is not None and is_given(e.task.call.args, queue.site)]
+        # A function that several tasks run may get this queue from some of them alone.
+        functions = {entry.function for entry in given}
+        return [e for e in found if e in given or e.function not in functions]
+
+    def _parent_nodes(self, queue: Made, names: tuple[str, ...]) -> list[cst.Attribute]:
+        """The places in parent code that do so."""
+        sides = self._program.sides
+        return [
+            node
+            for node in self._nodes(queue, names)
+            if all(f in sides.parents for f in sides.functions_around(node))
+        ]
+
+    def _writers(self, queue: Made) -> Iterator[Activity]:
+        """What may put into the queue: the workers that do so, and those that nobody knows."""
+        for entry in self._entries(queue, _PUTTING):
+            yield from self._activities.of(entry)
+        for task in self._program.tasks:
+            if not task.in_processes or task.shape.role not in ("process", "task"):
+                continue
+            if self._program.sides.functions(self._program.values(task.callable)):
+                continue
+            if self._program.concurrency.is_given(task.call.args, queue.site):
+                yield Activity(task.call, task if task.shape.role == "task" else None)
+
+    def _takes_here(self, queue: Made, decision: Decision) -> bool:
+        """Does the code that asks also take from the queue?"""
+        owner = self._program.paths.owner(decision.node)
+        reached = self._program.sides.reach((owner,)) if isinstance(owner, cst.FunctionDef) else ()
+        return any(
+            self._program.paths.owner(node) is owner or self._program.paths.owner(node) in reached
+            for node in self._nodes(queue, _TAKING)
+        )
+
+    def _put(self, step: Step) -> Iterator[cst.CSTNode]:
+        """The queues that a step puts into."""
+        func = step.node.func if isinstance(step.node, cst.Call) else None
+        if isinstance(func, cst.Attribute) and func.attr.value in _PUTTING and not step.entered:
+            for value in self._program.values(func.value):
+                if isinstance(value, Made):
+                    yield value.site
+
+    def _was_put_before(self, queue: Made, node: cst.CSTNode) -> bool:
+        """Did this process put something in, and wait for nobody since?"""
+        puts = Effect(self._program.runs, self._put, self._program.runs.in_program)
+        pending = Pending(
+            self._program,
+            lambda step: queue.site in puts.at(step),
+            self._activities.is_awaited_by,
+        )
+        return pending.at(node) is not None
+
+    def _is_held_back(self, queue: Made, node: cst.CSTNode) -> bool:
+        """Do all writers wait for an event that nobody has set when the parent asks?"""
+        events = [self._awaited(put) for put in self._nodes(queue, _PUTTING)]
+        if not events or not all(events):
+            return False
+        awaited = {site for sites in events for site in sites}
+        return not any(
+            isinstance(value, Member) and value.name == "set" and value.receiver.site in awaited
+            for step in self._program.paths.before(node)
+            for value in step.values
+        )
+
+    def _awaited(self, put: cst.CSTNode) -> set[cst.CSTNode]:
+        """The events that the function waits for before it puts something in."""
+        owner = self._program.paths.owner(put)
+        return {
+            value.receiver.site
+            for step in self._program.paths.before_in(owner, put)
+            for value in step.values
+            if isinstance(value, Member) and value.name == "wait"
+            if value.receiver.kind is api.Kind.EVENT
+        }
+
+    def _is_filled_later(self, queue: Made, entries: list[Entry]) -> bool:
+        """Does the parent put something in after a reader was started?"""
+        activities = [activity for entry in entries for activity in self._activities.of(entry)]
+        return any(
+            self._activities.may_run_at(activity, node, fetched=True)
+            for node in self._parent_nodes(queue, _PUTTING)
+            for activity in activities
+        )
+
+
+def _is_immediate(queue: Made) -> bool:
+    """What is put into it is there at once: no feeder thread carries it."""
+    return queue.kind is api.Kind.PROXY or queue.name == "SimpleQueue"

@@ -1,0 +1,1 @@
+"""Evaluation: what an expression may be, and what becomes of a value."""

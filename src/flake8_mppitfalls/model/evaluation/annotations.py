@@ -1,0 +1,106 @@
+"""Annotations: what a name is that the code declares."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    Constant,
+    Container,
+    Made,
+    Result,
+    Values,
+    union,
+)
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+
+_RESULT_CLASSES = {
+    "AsyncResult": api.Kind.ASYNC_RESULT,
+    "ApplyResult": api.Kind.ASYNC_RESULT,
+    "MapResult": api.Kind.ASYNC_RESULT,
+    "Connection": api.Kind.CONNECTION,
+}
+
+SEQUENCES = frozenset({"list", "sequence", "iterable", "iterator", "set", "tuple", "deque"})
+MAPPINGS = frozenset({"dict", "mapping", "defaultdict", "mutablemapping", "ordereddict"})
+
+
+class Annotations:
+    """Reads the annotations of one module."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+
+    def of(self, annotation: cst.BaseExpression | None) -> Values:
+        """An instance of what an annotation names."""
+        if annotation is None:
+            return (UNKNOWN,)
+        if isinstance(annotation, (cst.SimpleString, cst.ConcatenatedString)):
+            return self._annotated_text(annotation)
+        if isinstance(annotation, cst.BinaryOperation) and isinstance(
+            annotation.operator, cst.BitOr
+        ):
+            return union(self.of(annotation.left), self.of(annotation.right))
+        if isinstance(annotation, cst.Name) and annotation.value == "None":
+            return (Constant(None, annotation),)
+        if isinstance(annotation, cst.Subscript):
+            return self._annotated_generic(annotation)
+        cls = self._evaluator.classes.named(annotation)
+        if cls is not None:
+            return (self._evaluator.instance(cls, annotation),)
+        return self._declared(self._evaluator.tree.qualified(annotation), annotation)
+
+    def _declared(self, name: str, site: cst.BaseExpression) -> Values:
+        if not name or name in {"typing.Any", "object"}:
+            return (UNKNOWN,)
+        maker = api.maker(name)
+        if maker is not None and maker.makes is not None:
+            made = Made(maker.makes, site, maker.name, maker.method, api.flavour(name))
+            return (made,)
+        last = name.rpartition(".")[2]
+        if api.canonical(name).startswith("multiprocessing.") and last in _RESULT_CLASSES:
+            return (Made(_RESULT_CLASSES[last], site, last),)
+        return (Result(name, site),)
+
+    def _annotated_text(self, annotation: cst.SimpleString | cst.ConcatenatedString) -> Values:
+        text = annotation.evaluated_value
+        if not isinstance(text, str):
+            return (UNKNOWN,)
+        groups: list[Values] = []
+        for part in text.replace("Optional[", "").rstrip("]").split("|"):
+            name = part.strip()
+            if name == "None":
+                continue
+            if not all(piece.isidentifier() for piece in name.split(".")):
+                return (UNKNOWN,)
+            head, _, rest = name.partition(".")
+            scope = self._evaluator.tree.scope_of(annotation)
+            owner = scope.owner_of(head)
+            bindings = owner.bindings[head] if owner is not None else []
+            classes = [b.node for b in bindings if isinstance(b.node, cst.ClassDef)]
+            if classes and not rest:
+                groups.append((self._evaluator.instance(classes[-1], annotation),))
+                continue
+            names = {b.qualified for b in bindings} or {head}
+            if len(names) != 1 or "" in names:
+                return (UNKNOWN,)
+            qualified = names.pop() + ("." + rest if rest else "")
+            groups.append(self._declared(qualified, annotation))
+        return union(*groups) if groups else (UNKNOWN,)
+
+    def _annotated_generic(self, annotation: cst.Subscript) -> Values:
+        name = self._evaluator.tree.qualified(annotation.value).rpartition(".")[2]
+        inner = [e.slice.value for e in annotation.slice if isinstance(e.slice, cst.Index)]
+        if name in {"Optional", "Annotated", "Final", "ClassVar", "Required"} and inner:
+            return self.of(inner[0])
+        if name == "Union":
+            return union(*(self.of(part) for part in inner))
+        if name.lower() in SEQUENCES or name.lower() in MAPPINGS:
+            return (Container(annotation, "annotation"),)
+        return self.of(annotation.value)

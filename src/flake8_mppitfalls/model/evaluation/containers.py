@@ -1,0 +1,276 @@
+"""Containers: what lists, tuples, dicts and iterators hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.annotations import MAPPINGS
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    Computed,
+    Constant,
+    Container,
+    Generator,
+    Made,
+    Result,
+    Value,
+    Values,
+    union,
+)
+from flake8_mppitfalls.syntax.scopes import STARRED
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+
+_VIEWS = frozenset({"keys", "values", "items"})
+CONTAINER_METHODS = _VIEWS | {"copy", "get", "pop", "popleft", "setdefault"}
+_ITERATED = {
+    "os.scandir": "os.DirEntry",
+    "re.finditer": "re.Match",
+    "re.compile().finditer": "re.Match",
+}
+"""What iterating over the result of a function gives."""
+_COLUMNS = frozenset({"zip", "enumerate", "itertools.product"})
+"""Calls whose iterator gives tuples: one element of each of several iterables."""
+_GROWING = {"append", "add", "appendleft", "insert", "extend", "extendleft", "setdefault", "update"}
+
+
+class Containers:
+    """Answers what the containers of one module hold, wherever it was put in."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._known: dict[object, Values] = {}
+        self._contributions: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]] | None = None
+
+    def elements(self, values: Values) -> Values:
+        """What the values hold: for a dict its values."""
+        return union((), *(self._elements(value) for value in values))
+
+    def iterated(self, values: Values) -> Values:
+        """What iterating over the values gives: for a dict its keys."""
+        return union(
+            (),
+            *(
+                self._keys(value)
+                if isinstance(value, Container) and self.is_mapping(value)
+                else self._elements(value)
+                for value in values
+            ),
+        )
+
+    def is_mapping(self, container: Container) -> bool:
+        """True for a dict, and for what an annotation says is one."""
+        if container.type != "annotation":
+            return container.type == "dict"
+        site = container.site
+        name = self._evaluator.tree.qualified(site.value) if isinstance(site, cst.Subscript) else ""
+        return name.rpartition(".")[2].lower() in MAPPINGS
+
+    def _keys(self, container: Container) -> Values:
+        site = container.site
+        if isinstance(site, cst.Dict):
+            keys = [e.key for e in site.elements if isinstance(e, cst.DictElement)]
+            known = union((), *(self._evaluator.values(key) for key in keys))
+            return known if len(keys) == len(site.elements) > 0 else union(known, (UNKNOWN,))
+        if isinstance(site, cst.DictComp):
+            return self._evaluator.values(site.key)
+        if isinstance(site, cst.Subscript):
+            inner = [e.slice.value for e in site.slice if isinstance(e.slice, cst.Index)]
+            return self._evaluator.annotations.of(inner[0]) if inner else (UNKNOWN,)
+        return (UNKNOWN,)
+
+    def _elements(self, value: Value) -> Values:
+        if isinstance(value, Container):
+            if self._is_columns(value):
+                return (Container(value.site, "row"),)
+            key = ("elements", value)
+            known = self._known.get(key)
+            if known is not None:
+                return known
+            return self._evaluator.once(key, self._known, lambda: self._container_elements(value))
+        if isinstance(value, Generator):
+            if value.function is not None:
+                return self._evaluator.yielded(value.function)
+            if isinstance(value.site, cst.GeneratorExp):
+                return self._evaluator.values(value.site.elt)
+        if isinstance(value, Constant) and isinstance(value.value, str):
+            return (Result("str", value.node),)
+        if isinstance(value, Made) and value.kind is api.Kind.PIPE:
+            return tuple(self._pipe_end(value, i) for i in (0, 1))
+        if isinstance(value, Result) and value.name == "range":
+            return (Computed(value.site),)
+        if isinstance(value, Result) and value.name in _ITERATED:
+            return (Result(_ITERATED[value.name], value.site),)
+        return (UNKNOWN,)
+
+    def _container_elements(self, container: Container) -> Values:
+        groups: list[Values] = []
+        site = container.site
+        if container.type in _VIEWS and isinstance(site, cst.Call):
+            return self._view_elements(container.type, site)
+        if container.type == "item" and isinstance(site, cst.Call):
+            return union(self._view_elements("keys", site), self._view_elements("values", site))
+        if container.type == "row" and isinstance(site, cst.Call):
+            return union((), *(self._column(site, i) for i in range(self.columns(site))))
+        for expression, nested in self.contributions(container):
+            values = self._evaluator.values(expression)
+            if not nested:
+                groups.append(values)
+            elif container.type == "dict":
+                groups.append(self.elements(values))
+            else:
+                groups.append(self.iterated(values))
+        if container.type == "annotation":
+            return self._declared_elements(site)
+        return union((), *groups)
+
+    def _view_elements(self, view: str, call: cst.Call) -> Values:
+        """What iterating over ``d.keys()``, ``d.values()`` or ``d.items()`` gives."""
+        if view == "items":
+            return (Container(call, "item"),)
+        assert isinstance(call.func, cst.Attribute)
+        values = self._evaluator.values(call.func.value)
+        mappings = [v for v in values if isinstance(v, Container) and self.is_mapping(v)]
+        if view == "keys":
+            return union((), *(self._keys(value) for value in mappings))
+        return self.elements(tuple(mappings))
+
+    def _declared_elements(self, site: cst.CSTNode) -> Values:
+        if isinstance(site, cst.Subscript):
+            inner = [e.slice.value for e in site.slice if isinstance(e.slice, cst.Index)]
+            if inner:
+                return self._evaluator.annotations.of(inner[-1])
+        return (UNKNOWN,)
+
+    def contributions(self, container: Container) -> list[tuple[cst.BaseExpression, bool]]:
+        """The expressions that give a container its elements; ``True``: they hold them in turn."""
+        site = container.site
+        found: list[tuple[cst.BaseExpression, bool]] = []
+        if isinstance(site, (cst.List, cst.Tuple, cst.Set)):
+            for element in site.elements:
+                found.append((element.value, isinstance(element, cst.StarredElement)))
+        elif isinstance(site, (cst.ListComp, cst.SetComp)):
+            found.append((site.elt, False))
+        elif isinstance(site, cst.DictComp):
+            found.append((site.key if container.type == "keys" else site.value, False))
+        elif isinstance(site, cst.Dict):
+            for pair in site.elements:
+                found.append((pair.value, isinstance(pair, cst.StarredDictElement)))
+        elif isinstance(site, cst.Call):
+            found += self._call_contributions(site)
+        found += self._grown().get(site, ())
+        return found
+
+    def _call_contributions(self, call: cst.Call) -> Iterator[tuple[cst.BaseExpression, bool]]:
+        name = self._evaluator.tree.qualified(call.func)
+        if name in {"map", "filter"}:
+            if name == "filter" and len(call.args) > 1:
+                yield call.args[1].value, True
+            return
+        for arg in call.args:
+            if arg.star:
+                continue
+            if arg.keyword is None or name == "dict":
+                yield arg.value, name not in {"itertools.repeat"} and arg.keyword is None
+
+    def _grown(self) -> dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]]:
+        """What ``append``, ``add``, ``d[k] = v`` and the like put into which container."""
+        if self._contributions is None:
+            grown = self._contributions = {}
+            for name in _GROWING:
+                for call in self._evaluator.tree.calls_of.get(name, ()):
+                    if not isinstance(call.func, cst.Attribute) or not call.args:
+                        continue
+                    nested = name in {"extend", "extendleft", "update"}
+                    self._grow(grown, call.func.value, call.args[-1].value, nested)
+            for assign in self._evaluator.tree.nodes(cst.Assign):
+                for target in assign.targets:
+                    if isinstance(target.target, cst.Subscript):
+                        self._grow(grown, target.target.value, assign.value, False)
+            for augmented in self._evaluator.tree.nodes(cst.AugAssign):
+                if isinstance(augmented.operator, cst.AddAssign):
+                    self._grow(grown, augmented.target, augmented.value, True)
+        return self._contributions
+
+    def _grow(
+        self,
+        grown: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]],
+        receiver: cst.BaseExpression,
+        value: cst.BaseExpression,
+        nested: bool,
+    ) -> None:
+        for owner in self._evaluator.values(receiver):
+            if isinstance(owner, Container):
+                grown.setdefault(owner.site, []).append((value, nested))
+
+    def element(self, values: Values, index: int) -> Values:
+        """The element at a constant place (``STARRED``: any) of the values."""
+        groups: list[Values] = []
+        for value in values:
+            if isinstance(value, Made) and value.kind is api.Kind.PIPE:
+                groups.append((self._pipe_end(value, index),))
+            elif isinstance(value, Container) and isinstance(value.site, (cst.Tuple, cst.List)):
+                elements = value.site.elements
+                starred = any(isinstance(e, cst.StarredElement) for e in elements)
+                if not starred and -len(elements) <= index < len(elements) and index != STARRED:
+                    groups.append(self._evaluator.values(elements[index].value))
+                else:
+                    groups.append(self._elements(value))
+            elif isinstance(value, Container) and value.type == "item":
+                assert isinstance(value.site, cst.Call)
+                views = ("keys", "values") if index == STARRED else (("keys", "values")[index % 2],)
+                groups += [self._view_elements(view, value.site) for view in views]
+            elif isinstance(value, Container) and value.type == "row" and index != STARRED:
+                assert isinstance(value.site, cst.Call)
+                groups.append(self._column(value.site, index))
+            else:
+                groups.append(self._elements(value))
+        return union((), *groups)
+
+    def _is_columns(self, value: Container) -> bool:
+        return (
+            value.type == "iterator"
+            and isinstance(value.site, cst.Call)
+            and self._evaluator.tree.qualified(value.site.func) in _COLUMNS
+        )
+
+    def columns(self, call: cst.Call) -> int:
+        """How many elements the tuples have that ``zip`` and the like give, as far as shown."""
+        if self._evaluator.tree.qualified(call.func) == "enumerate":
+            return 2
+        return sum(1 for arg in call.args if not arg.star and arg.keyword is None)
+
+    def _column(self, call: cst.Call, index: int) -> Values:
+        args = [arg.value for arg in call.args if not arg.star and arg.keyword is None]
+        if self._evaluator.tree.qualified(call.func) == "enumerate":
+            if index == 0:
+                return (Computed(call),)
+            index -= 1
+        if 0 <= index < len(args):
+            return self.iterated(self._evaluator.values(args[index]))
+        return (UNKNOWN,)
+
+    @staticmethod
+    def _pipe_end(pipe: Made, index: int) -> Made:
+        return Made(
+            api.Kind.CONNECTION, pipe.site, f"end {index}", pipe.method, pipe.flavour, owner=pipe
+        )
+
+    def called(self, container: Container, name: str, call: cst.Call) -> Values:
+        """What a method of a list, dict and so on gives."""
+        if name == "copy":
+            return (container,)
+        mapping = self.is_mapping(container)
+        if name in _VIEWS:
+            return (Container(call, name),) if mapping else (UNKNOWN,)
+        held = self._elements(container)
+        if mapping and len(call.args) > 1 and call.args[1].keyword is None:
+            return union(held, self._evaluator.values(call.args[1].value))
+        if name == "get":
+            return union(held, (Constant(None, call),)) if mapping else (UNKNOWN,)
+        return held or (UNKNOWN,)

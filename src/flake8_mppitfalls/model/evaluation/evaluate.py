@@ -1,0 +1,595 @@
+"""Abstract evaluation: what an expression may be.
+
+``Evaluator.values(expression)`` follows names through scopes, imports, assignments and parameters
+to what they stand for. Where a name has several bindings the answer is a set, narrowed to those
+that reach the place by the control flow; ``UNKNOWN`` among the values says that there may be
+others. Nothing is computed before it is asked for, and every answer is kept.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.annotations import Annotations
+from flake8_mppitfalls.model.evaluation.calls import Calls
+from flake8_mppitfalls.model.evaluation.classes import Classes, Store, decorator_names
+from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Containers
+from flake8_mppitfalls.model.evaluation.signatures import positional_names
+from flake8_mppitfalls.model.values import (
+    DEFAULT,
+    UNKNOWN,
+    BoundMethod,
+    Class,
+    Computed,
+    Constant,
+    Container,
+    Coroutine,
+    External,
+    Function,
+    Generator,
+    Instance,
+    Lambda,
+    Made,
+    Member,
+    Result,
+    ResultMember,
+    Value,
+    Values,
+    is_none,
+    union,
+)
+from flake8_mppitfalls.syntax.flow import Flow
+from flake8_mppitfalls.syntax.scopes import Bound, Scope, ScopeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flake8_mppitfalls.model.evaluation.references import References
+    from flake8_mppitfalls.model.evaluation.tasks import Given
+    from flake8_mppitfalls.syntax.scopes import Binding
+    from flake8_mppitfalls.syntax.tree import Tree
+
+DEEPEST = 60
+"""How many expressions deep an evaluation goes before the answer is *unknown*."""
+
+ROOM = 15
+"""So much less deep an expression is asked again whose answer the depth cut short."""
+
+
+_PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
+_ENTERING = frozenset({"enter_context", "enter_async_context"})
+"""Methods of ``contextlib.ExitStack`` that give what the context manager's entry gives."""
+
+
+class Evaluator:
+    """Answers what the expressions of one module may be."""
+
+    references: References
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.classes = Classes(tree)
+        self.annotations = Annotations(self)
+        self.containers = Containers(self)
+        self.calls = Calls(self)
+        self._known: dict[object, Values] = {}
+        self._bound: dict[object, Values] = {}
+        self._flows: dict[Scope, Flow] = {}
+        self._at_exit: dict[tuple[Scope, str], list[Binding]] = {}
+        self._reaching: dict[cst.CSTNode, list[Binding]] = {}
+        self._reads: dict[tuple[Scope, str], dict[Binding, list[cst.Name]]] = {}
+        self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
+        self._depth = 0
+        self._active: set[object] = set()
+        self._cut = 0
+        self._too_deep = 0
+        self._shallow: dict[object, tuple[int, Values]] = {}
+        self._steps = 0
+        self._most_steps = 5_000 + len(tree.parents)
+
+    # -- expressions ---------------------------------------------------------------------------
+
+    def values(self, node: cst.CSTNode | None) -> Values:
+        """What ``node`` may be; ``(UNKNOWN,)`` where the file does not say."""
+        if node is None:
+            return (UNKNOWN,)
+        known = self._known.get(node)
+        if known is not None:
+            return known
+        return self.once(node, self._known, lambda: self._evaluate(node))
+
+    def once(self, key: object, memo: dict[object, Values], ask: Callable[[], Values]) -> Values:
+        """Answer ``ask`` once; a question met again while it is asked has no values.
+
+        An answer that was found while a question further out was cut short is not kept, unless
+        the work for this file is used up: then it has to do. One that the depth cut short is good
+        for as deep a place; it is asked again from where there is more room.
+        """
+        if key in self._active:
+            self._cut += 1
+            return ()
+        if self._depth >= DEEPEST:
+            self._too_deep += 1
+            return (UNKNOWN,)
+        shallow = self._shallow.get(key)
+        if shallow is not None and self._depth + ROOM > shallow[0]:
+            self._too_deep += 1
+            return shallow[1]
+        self._steps += 1
+        self._active.add(key)
+        self._depth += 1
+        cuts, too_deep = self._cut, self._too_deep
+        try:
+            answer = ask()
+        finally:
+            self._depth -= 1
+            self._active.discard(key)
+        if self._depth == 0 or self._steps > self._most_steps:
+            memo[key] = answer
+        elif self._cut == cuts:
+            if self._too_deep == too_deep:
+                memo[key] = answer
+            else:
+                self._shallow[key] = (self._depth, answer)
+        return answer
+
+    def _evaluate(self, node: cst.CSTNode) -> Values:
+        method = _EXPRESSIONS.get(type(node))
+        return method(self, node) if method is not None else (UNKNOWN,)
+
+    def _name(self, node: cst.Name) -> Values:
+        if node.value in _SINGLETONS:
+            return (Constant(_SINGLETONS[node.value], node),)
+        bindings = self.bindings(node)
+        if not bindings:
+            owner = self.tree.scope_of(node).owner_of(node.value)
+            if owner is not None:
+                return ()
+            for module in self.tree.star_imports:
+                qualified = f"{module}.{node.value}"
+                if api.maker(qualified) is not None:
+                    return (External(qualified),)
+            return (External(node.value),)
+        return union(*(self.bound(binding) for binding in bindings))
+
+    def bindings(self, node: cst.Name) -> list[Binding]:
+        """The bindings whose value a name may have where it is read."""
+        scope = self.tree.scope_of(node)
+        owner = scope.owner_of(node.value)
+        if owner is None:
+            return []
+        bindings = owner.bindings[node.value]
+        if len(bindings) < 2 or owner.kind not in (ScopeKind.MODULE, ScopeKind.FUNCTION):
+            return bindings
+        if scope.function() is owner:
+            known = self._reaching.get(node)
+            if known is None:
+                inside, outside = self._by_place(owner, node.value)
+                known = self._reaching[node] = self.flow(owner).reaching(node, inside) + outside
+            return known
+        if owner.kind is ScopeKind.MODULE:
+            return self._at_module_end(owner, node.value)
+        return bindings
+
+    def reads_of(self, binding: Binding) -> list[cst.Name]:
+        """The reads of a name that may see what ``binding`` gave it."""
+        key = (binding.scope, binding.name)
+        known = self._reads.get(key)
+        if known is None:
+            known = self._reads[key] = {}
+            for load in self.tree.loads_of(binding):
+                for reaching in self.bindings(load):
+                    known.setdefault(reaching, []).append(load)
+        return known.get(binding, [])
+
+    def _at_module_end(self, owner: Scope, name: str) -> list[Binding]:
+        """What functions see of a module's name: the last values, and what functions bind."""
+        key = (owner, name)
+        known = self._at_exit.get(key)
+        if known is None:
+            inside, outside = self._by_place(owner, name)
+            flow = self.flow(owner)
+            reaching = flow.reaching_exit(inside) if len(inside) > 1 else inside
+            known = self._at_exit[key] = (reaching or inside) + outside
+        return known
+
+    def _by_place(self, owner: Scope, name: str) -> tuple[list[Binding], list[Binding]]:
+        """The bindings of a name that its scope's own statements make, and the others."""
+        key = (owner, name)
+        known = self._placed.get(key)
+        if known is None:
+            known = self._placed[key] = ([], [])
+            for binding in owner.bindings[name]:
+                known[0 if self._runs_in(binding, owner) else 1].append(binding)
+        return known
+
+    def _runs_in(self, binding: Binding, owner: Scope) -> bool:
+        """Is the binding made by a statement of ``owner`` itself, not of a nested function?"""
+        return binding.kind is Bound.PARAMETER or self.tree.function_of(binding.node) is owner
+
+    def flow(self, scope: Scope) -> Flow:
+        """The control flow of a scope's statements."""
+        flow = self._flows.get(scope)
+        if flow is None:
+            flow = self._flows[scope] = Flow(self.tree, scope)
+        return flow
+
+    def bound(self, binding: Binding) -> Values:
+        """The values that one binding gives its name."""
+        known = self._bound.get(binding)
+        if known is not None:
+            return known
+        return self.once(binding, self._bound, lambda: self._bound_values(binding))
+
+    def _bound_values(self, binding: Binding) -> Values:
+        kind = binding.kind
+        node = binding.node
+        if kind is Bound.IMPORT:
+            return (External(binding.qualified),)
+        if kind is Bound.FUNCTION and isinstance(node, cst.FunctionDef):
+            return (Function(node),)
+        if kind is Bound.CLASS and isinstance(node, cst.ClassDef):
+            return (Class(node),)
+        if kind is Bound.PARAMETER:
+            return self._parameter(binding)
+        if kind is Bound.ANNOTATED:
+            return self.annotations.of(binding.annotation)
+        if kind is Bound.AUGMENTED:
+            before = self.values(node)
+            containers = tuple(v for v in before if isinstance(v, Container))
+            return containers or (Computed(self.tree.statement_of(node)),)
+        return self._stored(binding.kind, binding.value, binding.path, binding.annotation)
+
+    def stored(self, store: Store) -> Values:
+        """What one assignment to an attribute gives it."""
+        return self._stored(store.kind, store.value, store.path, store.annotation)
+
+    def _stored(
+        self,
+        kind: Bound,
+        value: cst.BaseExpression | None,
+        path: tuple[int, ...],
+        annotation: cst.BaseExpression | None,
+    ) -> Values:
+        if value is None:
+            return self.annotations.of(annotation) if annotation is not None else (UNKNOWN,)
+        if kind is Bound.AUGMENTED:
+            return (Computed(value),)
+        values = self.values(value)
+        if kind is Bound.FOR:
+            values = self.containers.iterated(values)
+        elif kind is Bound.WITH:
+            values = self.calls.entered(values)
+        for index in path:
+            values = self.containers.element(values, index)
+        if annotation is not None and all(v is UNKNOWN or is_none(v) for v in values):
+            declared = self.annotations.of(annotation)
+            if declared != (UNKNOWN,):
+                return union(tuple(v for v in values if v is not UNKNOWN), declared)
+        return values
+
+    # -- parameters ----------------------------------------------------------------------------
+
+    def _parameter(self, binding: Binding) -> Values:
+        param = binding.node
+        function = binding.scope.node
+        assert isinstance(param, cst.Param)
+        if isinstance(function, cst.FunctionDef):
+            own = self._own_object(function, param)
+            if own is not None:
+                return (own,)
+        if isinstance(param.star, str) and param.star:
+            return (UNKNOWN,)  # the annotation says what its elements are
+        groups: list[Values] = [
+            self.given(given) for given in self.references.arguments_for(function, param)
+        ]
+        declared = self.annotations.of(binding.annotation) if binding.annotation is not None else ()
+        undecided = not groups or any(UNKNOWN in group for group in groups)
+        if param.default is not None:
+            groups.append(self.values(param.default))
+        found = tuple(v for v in union((), *groups) if v is not UNKNOWN)
+        if declared and declared != (UNKNOWN,):
+            if undecided or all(is_none(v) for v in found):
+                return union(found, declared)
+            return found
+        if not found:
+            return (UNKNOWN,)
+        return (*found, UNKNOWN) if undecided else found
+
+    def given(self, given: Given) -> Values:
+        """What an argument may be that a call or a worker API call gives."""
+        values = self.values(given.expression)
+        for step in given.path:
+            values = (
+                self.containers.iterated(values)
+                if step is None
+                else self.containers.element(values, step)
+            )
+        return values
+
+    def _own_object(self, function: cst.FunctionDef, param: cst.Param) -> Value | None:
+        """``self`` or ``cls``: the first parameter of a method."""
+        names = positional_names(function.params)
+        if not names or names[0] != param.name.value:
+            return None
+        cls = self.classes.of_method(function)
+        if cls is None:
+            return None
+        decorators = decorator_names(self.tree, function)
+        if "staticmethod" in decorators:
+            return None
+        if "classmethod" in decorators or function.name.value in {
+            "__new__",
+            "__init_subclass__",
+            "__class_getitem__",
+        }:
+            return Class(cls)
+        return self.instance(cls, None)
+
+    def instance(self, cls: cst.ClassDef, site: cst.CSTNode | None) -> Value:
+        """An instance of ``cls``: a made thing where it derives from a class of the process API."""
+        maker = self.classes.maker(cls)
+        if maker is not None and maker.makes is not None:
+            name = next((n for n in self.classes.external_bases(cls) if api.maker(n)), "")
+            method = maker.method or self._method_of_bases(cls)
+            return Made(maker.makes, site or cls, maker.name, method, api.flavour(name), cls)
+        return Instance(cls, site)
+
+    def _method_of_bases(self, cls: cst.ClassDef) -> str:
+        """The start method of the context whose class a class derives from: ``ctx.Process``."""
+        for c in self.classes.mro(cls):
+            for arg in c.bases:
+                if arg.keyword is None and isinstance(arg.value, cst.Attribute):
+                    for value in self.values(arg.value):
+                        if isinstance(value, External) and value.method != DEFAULT:
+                            return value.method
+        return DEFAULT
+
+    # -- attributes ----------------------------------------------------------------------------
+
+    def _attribute(self, node: cst.Attribute) -> Values:
+        name = node.attr.value
+        groups = [self.member(value, name, node) for value in self.values(node.value)]
+        return union((), *groups) if groups else ()
+
+    def member(self, value: Value, name: str, node: cst.CSTNode) -> Values:
+        """The attribute ``name`` of a value; ``node`` is where it is read."""
+        if isinstance(value, External):
+            return (External(f"{value.name}.{name}", value.method),)
+        if isinstance(value, Made):
+            if value.cls is not None:
+                found = self.attribute_values(value.cls, name, value)
+                if found is not None:
+                    return found
+            if value.kind is api.Kind.CONTEXT and name in api.CONTEXT_MEMBERS:
+                package = value.flavour or "multiprocessing"
+                if package == "torch":
+                    package = "torch.multiprocessing"
+                return (External(f"{package}.{name}", value.method),)
+            return (Member(value, name),)
+        if isinstance(value, (Instance, Class)):
+            cls = value.cls if isinstance(value, Instance) else value.node
+            found = self.attribute_values(cls, name, value)
+            return found if found is not None else (UNKNOWN,)
+        if isinstance(value, Result):
+            return (ResultMember(value, name),)
+        return (UNKNOWN,)
+
+    def attribute_values(
+        self, cls: cst.ClassDef, name: str, receiver: Instance | Made | Class
+    ) -> Values | None:
+        """What ``receiver.name`` may be, or ``None`` where the class does not say."""
+        groups: list[Values] = []
+        for c in self.classes.mro(cls):
+            bindings = self.tree.scopes[c].bindings.get(name, ())
+            for binding in bindings:
+                if isinstance(binding.node, cst.FunctionDef):
+                    groups.append(self._method_values(binding.node, receiver))
+                else:
+                    groups.append(self.bound(binding))
+            if bindings:
+                break
+        for store in self.stores(cls, name):
+            groups.append(self.stored(store))
+        return union((), *groups) if groups else None
+
+    def stores(self, cls: cst.ClassDef, name: str) -> list[Store]:
+        """The assignments to the attribute ``name`` of instances of ``cls`` (or of the class)."""
+        family = set(self.classes.mro(cls))
+        return [
+            store
+            for store in self.classes.stores(name)
+            if any(self._class_of(v) in family for v in self.values(store.node.value))
+            or self._is_own_in(store.node.value, cls)
+        ]
+
+    def _is_own_in(self, receiver: cst.BaseExpression, cls: cst.ClassDef) -> bool:
+        """``self`` in a subclass of ``cls`` is an instance of ``cls`` too."""
+        return any(
+            isinstance(v, (Instance, Made)) and v.cls is not None and cls in self.classes.mro(v.cls)
+            for v in self.values(receiver)
+        )
+
+    @staticmethod
+    def _class_of(value: Value) -> cst.ClassDef | None:
+        if isinstance(value, (Instance, Made)):
+            return value.cls
+        if isinstance(value, Class):
+            return value.node
+        return None
+
+    def _method_values(
+        self, function: cst.FunctionDef, receiver: Instance | Made | Class
+    ) -> Values:
+        decorators = decorator_names(self.tree, function)
+        if any(name in _PROPERTIES for name in decorators):
+            return self.returned(function)
+        if "staticmethod" in decorators:
+            return (Function(function),)
+        if isinstance(receiver, Class) and "classmethod" not in decorators:
+            return (Function(function),)
+        return (BoundMethod(function, receiver),)
+
+    # -- calls ---------------------------------------------------------------------------------
+
+    def _call(self, node: cst.Call) -> Values:
+        if isinstance(node.func, cst.Attribute) and node.func.attr.value in _ENTERING:
+            if len(node.args) == 1 and not node.args[0].star:
+                return self.calls.entered(self.values(node.args[0].value))
+        groups: list[Values] = []
+        func = node.func
+        if isinstance(func, cst.Attribute) and func.attr.value in CONTAINER_METHODS:
+            values = self.values(func.value)
+            containers = [v for v in values if isinstance(v, Container)]
+            if containers:
+                groups = [self.containers.called(v, func.attr.value, node) for v in containers]
+                others = [v for v in values if not isinstance(v, Container)]
+                members = (self.member(v, func.attr.value, func) for v in others)
+                groups += [self.calls.of(v, node) for v in union((), *members)]
+                return union((), *groups)
+        groups = [self.calls.of(value, node) for value in self.values(func)]
+        return union((), *groups) if groups else ()
+
+    def returned(self, function: cst.FunctionDef) -> Values:
+        """What the ``return`` statements of a function give; ``None`` where there is none."""
+        key = ("returned", function)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        return self.once(key, self._known, lambda: self._returned(function))
+
+    def _returned(self, function: cst.FunctionDef) -> Values:
+        returns = self.tree.scopes[function].returns
+        if not returns:
+            return (Constant(None, function),)
+        return union(
+            (),
+            *(
+                self.values(r.value) if r.value is not None else (Constant(None, r),)
+                for r in returns
+            ),
+        )
+
+    def yielded(self, function: cst.FunctionDef) -> Values:
+        """What a generator function yields, one by one."""
+        key = ("yielded", function)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        return self.once(key, self._known, lambda: self._yielded(function))
+
+    def _yielded(self, function: cst.FunctionDef) -> Values:
+        groups: list[Values] = []
+        for node in self.tree.scopes[function].yields:
+            if isinstance(node.value, cst.From):
+                groups.append(self.containers.iterated(self.values(node.value.item)))
+            else:
+                groups.append(self.values(node.value))
+        return union((), *groups)
+
+    # -- containers ----------------------------------------------------------------------------
+
+    # -- other expressions ---------------------------------------------------------------------
+
+    def _subscript(self, node: cst.Subscript) -> Values:
+        if len(node.slice) != 1:
+            return (UNKNOWN,)
+        part = node.slice[0].slice
+        values = self.values(node.value)
+        if not isinstance(part, cst.Index):
+            return tuple(v if isinstance(v, Container) else UNKNOWN for v in values)
+        index = self.integer(part.value)
+        containers = tuple(v for v in values if isinstance(v, (Container, Made)))
+        if not containers:
+            return (UNKNOWN,)
+        if index is not None and index >= 0:
+            return self.containers.element(containers, index)
+        return self.containers.elements(containers)
+
+    def _boolean(self, node: cst.BooleanOperation) -> Values:
+        left, right = self.values(node.left), self.values(node.right)
+        if isinstance(node.operator, cst.Or):
+            left = tuple(v for v in left if not (isinstance(v, Constant) and not v.value))
+        return union(left, right)
+
+    def _binary(self, node: cst.BinaryOperation) -> Values:
+        """The result of arithmetic; ``[lock] * 3`` and ``jobs + more`` hold what the lists do."""
+        if isinstance(node.operator, (cst.Multiply, cst.Add)):
+            sides = union(self.values(node.left), self.values(node.right))
+            lists = tuple(v for v in sides if isinstance(v, Container))
+            if lists:
+                return lists
+        return (Computed(node),)
+
+    def _conditional(self, node: cst.IfExp) -> Values:
+        return union(self.values(node.body), self.values(node.orelse))
+
+    def _await(self, node: cst.Await) -> Values:
+        groups: list[Values] = []
+        for value in self.values(node.expression):
+            if isinstance(value, Coroutine):
+                groups.append(self.returned(value.function))
+            else:
+                groups.append((UNKNOWN,))
+        return union((), *groups)
+
+    def _display(self, node: cst.CSTNode) -> Values:
+        return (Container(node, _DISPLAYS[type(node)]),)
+
+    def _literal(self, node: cst.CSTNode) -> Values:
+        return (Constant(getattr(node, "evaluated_value"), node),)  # noqa: B009
+
+    def text(self, node: cst.CSTNode | None) -> str | None:
+        """The one string that an expression is, if it is one."""
+        values = self.values(node)
+        if len(values) == 1 and isinstance(values[0], Constant):
+            value = values[0].value
+            return value if isinstance(value, str) else None
+        return None
+
+    def integer(self, node: cst.CSTNode | None) -> int | None:
+        """The one integer that an expression is, if it is one."""
+        if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Minus):
+            inner = self.integer(node.expression)
+            return None if inner is None else -inner
+        values = self.values(node)
+        if len(values) == 1 and isinstance(values[0], Constant):
+            value = values[0].value
+            return value if isinstance(value, int) and not isinstance(value, bool) else None
+        return None
+
+
+_SINGLETONS = {"None": None, "True": True, "False": False}
+_DISPLAYS: dict[type[cst.CSTNode], str] = {
+    cst.List: "list",
+    cst.ListComp: "list",
+    cst.Tuple: "tuple",
+    cst.Set: "set",
+    cst.SetComp: "set",
+    cst.Dict: "dict",
+    cst.DictComp: "dict",
+}
+_EXPRESSIONS: dict[type[cst.CSTNode], Callable[..., Values]] = {
+    cst.Name: Evaluator._name,
+    cst.Attribute: Evaluator._attribute,
+    cst.Call: Evaluator._call,
+    cst.Subscript: Evaluator._subscript,
+    cst.BooleanOperation: Evaluator._boolean,
+    cst.IfExp: Evaluator._conditional,
+    cst.Await: Evaluator._await,
+    cst.NamedExpr: lambda self, node: self.values(node.value),
+    cst.Lambda: lambda self, node: (Lambda(node),),
+    cst.GeneratorExp: lambda self, node: (Generator(node),),
+    cst.Integer: Evaluator._literal,
+    cst.Float: Evaluator._literal,
+    cst.SimpleString: Evaluator._literal,
+    cst.ConcatenatedString: Evaluator._literal,
+    cst.FormattedString: lambda self, node: (Computed(node),),
+    cst.BinaryOperation: Evaluator._binary,
+    cst.UnaryOperation: lambda self, node: (Computed(node),),
+    cst.Comparison: lambda self, node: (Computed(node),),
+    **dict.fromkeys(_DISPLAYS, Evaluator._display),
+}

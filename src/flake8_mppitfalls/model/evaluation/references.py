@@ -1,0 +1,221 @@
+"""Where a function of the module is used: called, handed over, bound to another name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
+from flake8_mppitfalls.model.evaluation.tasks import Given, Task
+from flake8_mppitfalls.model.values import Class, Instance, Made
+from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+    from flake8_mppitfalls.model.evaluation.tasks import Tasks
+    from flake8_mppitfalls.syntax.tree import Tree
+
+MOST_ALIASES = 200
+
+
+_GIVEN = (("args", api.Spread.TUPLE), ("kwargs", api.Spread.MAPPING))
+_THREADS = {
+    **dict.fromkeys(
+        ("threading.Thread", "multiprocessing.dummy.Process"),
+        (api.MAKERS["Thread"].parameters, api.TaskShape("target", _GIVEN, False, "thread")),
+    ),
+    "threading.Timer": (
+        ("interval", "function", "args", "kwargs"),
+        api.TaskShape("function", _GIVEN, False, "thread"),
+    ),
+}
+"""What runs a function of this module in a thread, with which arguments."""
+
+
+class Reference(NamedTuple):
+    """One use of a function: ``skip`` leading parameters are bound already (``self``)."""
+
+    node: cst.CSTNode
+    skip: int
+
+
+class CallSite(NamedTuple):
+    """A call of a function of this module, with ``skip`` leading parameters bound already."""
+
+    call: cst.Call
+    skip: int
+
+
+class References:
+    """Finds the uses of the functions of one module."""
+
+    def __init__(self, evaluator: Evaluator, tasks: Tasks) -> None:
+        self._evaluator = evaluator
+        self._tree: Tree = evaluator.tree
+        self._tasks = tasks
+        self._known: dict[cst.CSTNode, list[Reference]] = {}
+
+    def of(self, function: cst.CSTNode) -> list[Reference]:
+        """The expressions that stand for a ``def`` or lambda, other names for it followed."""
+        known = self._known.get(function)
+        if known is None:
+            self._known[function] = []  # asked again while receivers are evaluated
+            direct = list(self._direct(function))
+            known = self._known[function] = self._with_aliases(direct)
+        return known
+
+    def calls(self, function: cst.CSTNode) -> list[CallSite]:
+        """The calls of a function (of ``__init__``: the calls of its class)."""
+        found = []
+        for reference in self.of(function):
+            parent = self._tree.parent(reference.node)
+            if isinstance(parent, cst.Call) and parent.func is reference.node:
+                found.append(CallSite(parent, reference.skip))
+        return found
+
+    def arguments_for(self, function: cst.CSTNode, param: cst.Param) -> Iterator[Given]:
+        """What the calls and worker API calls of this module give for a parameter."""
+        for reference in self.of(function):
+            yield from self.given_by(reference, function, param)
+
+    def given_by(
+        self, reference: Reference, function: cst.CSTNode, param: cst.Param
+    ) -> Iterator[Given]:
+        """What one use of a function gives for a parameter; nothing where it leaves it out."""
+        assert isinstance(function, (cst.FunctionDef, cst.Lambda))
+        names = positional_names(function.params)
+        name = param.name.value
+        position = names.index(name) if name in names else -1
+        yield from self._given_by(reference.node, position, name, reference.skip)
+
+    def _given_by(self, node: cst.CSTNode, position: int, name: str, skip: int) -> Iterator[Given]:
+        parent = self._tree.parent(node)
+        if isinstance(parent, cst.Call):
+            yield from _from_call(parent.args, position - skip, name)
+            return
+        call = self._tree.parent(parent) if isinstance(parent, cst.Arg) else None
+        if not isinstance(call, cst.Call):
+            return
+        task = self._tasks.of(call) or self._thread_at(call)
+        if task is not None and task.callable is node:
+            yield from task.given_for(position - skip, name)
+        elif self._tree.qualified(call.func) == "functools.partial" and parent is call.args[0]:
+            given = list(_from_call(call.args[1:], position - skip, name))
+            yield from given
+            if not given:
+                filled = sum(1 for a in call.args[1:] if a.keyword is None and not a.star)
+                for use in self._with_aliases([Reference(call, 0)]):
+                    yield from self._given_by(use.node, position - skip - filled, name, 0)
+
+    def _thread_at(self, call: cst.Call) -> Task | None:
+        """``Thread(target=f, args=…)`` hands over a function and its arguments, too."""
+        name = self._tree.qualified(call.func)
+        if name not in _THREADS:
+            return None
+        parameters, shape = _THREADS[name]
+        given = argument(call, parameters, shape.callable)
+        return Task(call, name, shape, parameters, (), given, None)
+
+    def _direct(self, function: cst.CSTNode) -> Iterator[Reference]:
+        if not isinstance(function, cst.FunctionDef):
+            yield Reference(function, 0)
+            return
+        scope = self._tree.scope_of(function)
+        if scope.kind is not ScopeKind.CLASS:
+            for binding in scope.target_of(function.name.value).bindings.get(
+                function.name.value, ()
+            ):
+                if binding.node is function:
+                    for load in self._evaluator.reads_of(binding):
+                        yield Reference(load, 0)
+            return
+        yield from self._of_method(function)
+
+    def _of_method(self, function: cst.FunctionDef) -> Iterator[Reference]:
+        cls = self._evaluator.classes.of_method(function)
+        if cls is None:
+            return
+        name = function.name.value
+        decorators = decorator_names(self._tree, function)
+        if name == "__init__":
+            yield from self._of_class(cls)
+        for node in self._tree.attributes.get(name, ()):
+            for value in self._evaluator.values(node.value):
+                owner = value.node if isinstance(value, Class) else None
+                if isinstance(value, (Instance, Made)):
+                    owner = value.cls
+                if owner is None or self._evaluator.classes.method(owner, name) is not function:
+                    continue
+                bound = not isinstance(value, Class) or "classmethod" in decorators
+                yield Reference(node, 0 if "staticmethod" in decorators or not bound else 1)
+                break
+
+    def _of_class(self, cls: cst.ClassDef) -> Iterator[Reference]:
+        for owner in (cls, *self._evaluator.classes.subclasses(cls)):
+            if owner is not cls and self._evaluator.classes.method(owner, "__init__") is not (
+                self._evaluator.classes.method(cls, "__init__")
+            ):
+                continue
+            scope = self._tree.scope_of(owner)
+            for binding in scope.target_of(owner.name.value).bindings.get(owner.name.value, ()):
+                if binding.node is owner:
+                    for load in self._tree.loads_of(binding):
+                        yield Reference(load, 1)
+
+    def _with_aliases(self, references: list[Reference]) -> list[Reference]:
+        """Add what else the value is called: ``work = f``, ``f if x else g``, ``w := f``."""
+        result: dict[cst.CSTNode, Reference] = {}
+        queue = list(references)
+        while queue and len(result) < MOST_ALIASES:
+            reference = queue.pop(0)
+            if reference.node in result:
+                continue
+            result[reference.node] = reference
+            parent = self._tree.parent(reference.node)
+            if isinstance(parent, (cst.IfExp, cst.BooleanOperation)):
+                queue.append(Reference(parent, reference.skip))
+            elif isinstance(parent, cst.NamedExpr):
+                queue.append(Reference(parent, reference.skip))
+                queue += self._named(parent.target, reference.skip)
+            elif isinstance(parent, cst.Assign):
+                for target in parent.targets:
+                    queue += self._named(target.target, reference.skip)
+            elif isinstance(parent, cst.Element):
+                queue += self._looped(parent, reference.skip)
+        return list(result.values())
+
+    def _looped(self, element: cst.Element, skip: int) -> Iterator[Reference]:
+        """``for work in (read, write): …``"""
+        display = self._tree.parent(element)
+        loop = self._tree.parent(display) if display is not None else None
+        if isinstance(loop, (cst.For, cst.CompFor)) and loop.iter is display:
+            yield from self._named(loop.target, skip)
+
+    def _named(self, target: cst.BaseExpression, skip: int) -> Iterator[Reference]:
+        if not isinstance(target, cst.Name):
+            return
+        scope = self._tree.scope_of(target)
+        owner = scope.owner_of(target.value)
+        for binding in owner.bindings.get(target.value, ()) if owner is not None else ():
+            if binding.node is target and binding.kind in (Bound.ASSIGN, Bound.FOR):
+                for load in self._evaluator.reads_of(binding):
+                    yield Reference(load, skip)
+
+
+def _from_call(args: object, position: int, name: str) -> Iterator[Given]:
+    index = 0
+    for arg in args:  # type: ignore[attr-defined]
+        if arg.star:
+            return
+        if arg.keyword is not None:
+            if arg.keyword.value == name:
+                yield Given(arg.value)
+        else:
+            if index == position and position >= 0:
+                yield Given(arg.value)
+            index += 1

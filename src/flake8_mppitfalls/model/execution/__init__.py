@@ -1,0 +1,1 @@
+"""Execution: what runs where, when, and on which side."""

@@ -1,0 +1,272 @@
+"""Module state: who binds, changes and reads the names of the module, and on which side.
+
+Every process has a module of its own: what one side binds or changes, the other does not see.
+"""
+
+from __future__ import annotations
+
+import enum
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.execution.effects import Effect
+from flake8_mppitfalls.model.values import Class
+from flake8_mppitfalls.syntax.scopes import Bound
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from flake8_mppitfalls.model.execution.runs import Step
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.flow import Point
+    from flake8_mppitfalls.syntax.scopes import Binding, Scope
+
+
+class Side(enum.Flag):
+    """Where a piece of code runs; several where it runs on several sides."""
+
+    IMPORT = enum.auto()
+    """While the module is imported: in the parent, and in each spawned child."""
+    PARENT = enum.auto()
+    """In the parent, apart from its import."""
+    WORKER = enum.auto()
+    INITIALIZER = enum.auto()
+
+
+class Write(NamedTuple):
+    """A place where a name of the module gets a value."""
+
+    binding: Binding
+    side: Side
+
+
+class ModuleState:
+    """Answers about the names of one module. Everything is found on demand."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._followed: dict[cst.CSTNode, bool] = {}
+
+    # -- sides ---------------------------------------------------------------------------------
+
+    def side_of(self, node: cst.CSTNode) -> Side:
+        """On which sides the code that holds ``node`` runs."""
+        sides = self._program.sides
+        functions = list(sides.functions_around(node))
+        if not functions:
+            return Side.IMPORT if sides.runs_at_import(node) else Side.PARENT
+        found = Side(0)
+        for function in functions:
+            if function in sides.workers:
+                found |= Side.WORKER
+            if function in sides.initializers:
+                found |= Side.INITIALIZER
+            if function in self._run_at_import:
+                found |= Side.IMPORT
+        if not found & (Side.WORKER | Side.INITIALIZER):
+            found |= Side.PARENT
+        return found
+
+    @cached_property
+    def _run_at_import(self) -> frozenset[cst.CSTNode]:
+        """The functions that code at module level runs, outside of the guard."""
+        runs = self._program.runs
+        found: set[cst.CSTNode] = set()
+        work = [self._tree.module]
+        while work:
+            for step in runs.steps(work.pop()):
+                called = [f for f in step.functions if f not in found]
+                if called and runs.at_import(step.node):
+                    found.update(called)
+                    work.extend(called)  # type: ignore[arg-type]
+        return frozenset(found)
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def bindings(self, name: str) -> list[Binding]:
+        """All bindings of a name of the module, those through ``global`` too."""
+        return self._tree.module_scope.bindings.get(name, [])
+
+    def writes(self, name: str) -> list[Write]:
+        """Where a name of the module gets a value, and on which side."""
+        return [Write(b, self.side_of(b.node)) for b in self.bindings(name)]
+
+    def bound_in(self, scope: Scope, name: str) -> list[Binding]:
+        """The bindings of a name of the module that a function's own statements make."""
+        return [b for b in self.bindings(name) if self._tree.function_of(b.node) is scope]
+
+    def reads(self, name: str) -> list[cst.Name]:
+        """The places that read a name of the module; ``x += 1`` and ``del x`` are none."""
+        bindings = self.bindings(name)
+        if not bindings:
+            return []
+        return [load for load in self._tree.loads_of(bindings[0]) if self._is_read(load)]
+
+    def _is_read(self, load: cst.Name) -> bool:
+        parent = self._tree.parent(load)
+        if isinstance(parent, cst.AugAssign):
+            return load is parent.value
+        return not isinstance(parent, cst.Del)
+
+    def parent_reads(self, name: str) -> Iterator[cst.Name]:
+        """The reads in parent code that come after workers have begun their work.
+
+        A read of a value that the same function of the parent has bound since is none.
+        """
+        sides = self._program.sides
+        for load in self.reads(name):
+            if sides.is_parent_code(load) and self.follows_work(load):
+                if not self._sees_own_value(load):
+                    yield load
+
+    def first_worker_reads(self, name: str, attribute: str = "") -> list[cst.Name]:
+        """The first read of a name of the module (or of its attribute) in each worker function."""
+        found: dict[cst.CSTNode, cst.Name] = {}
+        sides = self._program.sides
+        for load in self.reads(name):
+            workers = [f for f in sides.functions_around(load) if f in sides.workers]
+            if workers and self._reads_attribute(load, attribute):
+                found.setdefault(workers[-1], load)
+        return list(found.values())
+
+    def reads_of_class(self, cls: cst.ClassDef, name: str) -> Iterator[cst.Attribute]:
+        """The reads of a class's attribute, by the class or by its instances."""
+        classes = self._program.evaluator.classes
+        family = {cls, *classes.subclasses(cls)}
+        for node in self._tree.attributes.get(name, ()):
+            for value in self._program.values(node.value):
+                owner = value.node if isinstance(value, Class) else getattr(value, "cls", None)
+                if owner in family:
+                    yield node
+                    break
+
+    def is_used_in_parent(self, name: str, attribute: str = "") -> bool:
+        """Does code that only the parent runs read the name, apart from the import?"""
+        return any(
+            self.side_of(load) & Side.PARENT
+            for load in self.reads(name)
+            if self._reads_attribute(load, attribute)
+        )
+
+    def _reads_attribute(self, load: cst.Name, attribute: str) -> bool:
+        parent = self._tree.parent(load)
+        return not attribute or (
+            isinstance(parent, cst.Attribute) and parent.attr.value == attribute
+        )
+
+    # -- order ---------------------------------------------------------------------------------
+
+    @cached_property
+    def work(self) -> Effect[cst.CSTNode]:
+        """What hands work to another process: tasks, processes made or started."""
+        runs = self._program.runs
+        return Effect(runs, self._handed_over, runs.in_program)
+
+    def _handed_over(self, step: Step) -> Iterator[cst.CSTNode]:
+        if step.entered or not isinstance(step.node, cst.Call):
+            return
+        task = self._program.task_of(step.node)
+        if task is not None:
+            if task.in_processes and task.shape.role in ("task", "process"):
+                yield step.node
+        elif any(start.kind is api.Kind.PROCESS for start in self._program.starts.direct(step)):
+            yield step.node
+
+    def follows_work(self, node: cst.CSTNode, made: Collection[cst.CSTNode] = ()) -> bool:
+        """True if workers may have begun their work when the parent comes to ``node``.
+
+        With ``made``, the places where an object is made: only since then.
+        """
+        if made:
+            return self._follows(node, made)
+        if node not in self._followed:
+            self._followed[node] = self._follows(node, made)
+        return self._followed[node]
+
+    def _follows(self, node: cst.CSTNode, made: Collection[cst.CSTNode]) -> bool:
+        paths = self._program.paths
+        if any(
+            self.work.at(step)
+            for step in paths.before(node, lambda step: step.node in made)
+            if step.node not in made
+        ):
+            return True
+        return self._is_open(paths.owner(node), set())
+
+    def _is_open(self, function: cst.CSTNode, seen: set[cst.CSTNode]) -> bool:
+        """Is a function called from where this module does not show what came before?"""
+        if function is self._tree.module or function in seen:
+            return False
+        seen.add(function)
+        callers = self._program.runs.callers(function)
+        if not callers or self._is_given_away(function):
+            return not self.work.of(function)
+        return any(self._is_open(caller.owner, seen) for caller in callers)
+
+    def _is_given_away(self, function: cst.CSTNode) -> bool:
+        """Is a function used other than by a call: as a callback, a thread's target?"""
+        for reference in self._program.references.of(function):
+            parent = self._tree.parent(reference.node)
+            if not (isinstance(parent, cst.Call) and parent.func is reference.node):
+                if not isinstance(parent, (cst.Assign, cst.Attribute)):
+                    return True
+        return False
+
+    def _sees_own_value(self, load: cst.Name) -> bool:
+        """Has the code that reads the name always bound it itself since workers began?"""
+        scope = self._tree.function_of(load)
+        bindings = self.bound_in(scope, load.value)
+        if not bindings:
+            return False
+        flow = self._program.evaluator.flow(scope)
+        if not flow.complete:
+            return False
+        stores = {point for b in bindings for point in flow.points_of(b.node)}
+        began = {
+            point
+            for step in self._program.runs.steps(scope.node)
+            if self.work.at(step)
+            for point in flow.points_of(step.node)
+        }
+        work: list[tuple[Point, bool]] = []
+        seen: set[tuple[Point, bool]] = set()
+        for point in flow.points_of(load):
+            work += [(before, True) for before in point.predecessors]
+            work += [(before, False) for before in point.thrown_from]
+        while work:
+            item = work.pop()
+            if item in seen:
+                continue
+            seen.add(item)
+            point, done = item
+            if done and point in stores:
+                continue
+            if point is flow.entry or point in began:
+                return False
+            work += [(before, True) for before in point.predecessors]
+            work += [(before, False) for before in point.thrown_from]
+        return True
+
+    # -- values --------------------------------------------------------------------------------
+
+    def is_part_of_parameter(self, node: cst.CSTNode | None, depth: int = 0) -> bool:
+        """True for a parameter as it was given, a part of it, or a name for one of these."""
+        while isinstance(node, (cst.Subscript, cst.Attribute)):
+            node = node.value
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+            if node.func.attr.value == "get":
+                return self.is_part_of_parameter(node.func.value, depth)
+        if not isinstance(node, cst.Name) or depth > 10:
+            return False
+        bindings = self._program.evaluator.bindings(node)
+        return bool(bindings) and all(self.is_given(b, depth) for b in bindings)
+
+    def is_given(self, binding: Binding, depth: int = 0) -> bool:
+        """True if a binding just names a parameter or a part of one."""
+        if binding.kind is Bound.PARAMETER:
+            return True
+        return binding.kind is Bound.ASSIGN and self.is_part_of_parameter(binding.value, depth + 1)

@@ -1,0 +1,261 @@
+"""Sides: which functions run in a worker, which in the parent, which at import.
+
+The call graph of the module, by reference: a function that another one names may be called by it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.execution.conditions import AT_RUN_TIME
+from flake8_mppitfalls.model.values import (
+    BoundMethod,
+    Class,
+    Function,
+    Instance,
+    Lambda,
+    Made,
+    Partial,
+)
+from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+    from flake8_mppitfalls.model.evaluation.tasks import Task, Tasks
+    from flake8_mppitfalls.model.execution.conditions import Conditions
+    from flake8_mppitfalls.model.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A function by which a worker begins: ``task`` hands it over; ``None`` for a ``run()``."""
+
+    function: cst.CSTNode
+    task: Task | None
+
+
+class Sides:
+    """Answers on which side the functions of one module run."""
+
+    def __init__(self, evaluator: Evaluator, tasks: Tasks, conditions: Conditions) -> None:
+        self._evaluator = evaluator
+        self._tree = evaluator.tree
+        self._tasks = tasks
+        self._conditions = conditions
+        self._callees: dict[cst.CSTNode, list[cst.CSTNode]] = {}
+        self._reached: dict[cst.CSTNode, frozenset[cst.CSTNode]] = {}
+        self._entries: list[Entry] | None = None
+        self._workers: frozenset[cst.CSTNode] | None = None
+        self._initializers: frozenset[cst.CSTNode] | None = None
+        self._parents: frozenset[cst.CSTNode] | None = None
+        self._method_names: set[str] | None = None
+
+    # -- workers -------------------------------------------------------------------------------
+
+    def entries(self) -> list[Entry]:
+        """The functions handed to worker APIs that start processes, and ``run`` of ``Process``."""
+        if self._entries is None:
+            found = []
+            for task in self._tasks.all():
+                if not task.in_processes or task.shape.role in ("initializer", "manager"):
+                    continue
+                for function in self.functions(self._evaluator.values(task.callable)):
+                    found.append(Entry(function, task))
+            for cls in self._tree.nodes(cst.ClassDef):
+                maker = self._evaluator.classes.maker(cls)
+                if maker is not None and maker.makes is api.Kind.PROCESS:
+                    run = self._evaluator.classes.method(cls, "run")
+                    if run is not None and Entry(run, None) not in found:
+                        found.append(Entry(run, None))
+            self._entries = found
+        return self._entries
+
+    def entries_of(self, function: cst.CSTNode) -> list[Entry]:
+        """The entries, initializers too, by which a worker comes to run a function."""
+        entries = list(self.entries())
+        for task in self._tasks.all():
+            if task.in_processes and task.shape.role in ("initializer", "manager"):
+                for called in self.functions(self._evaluator.values(task.callable)):
+                    entries.append(Entry(called, task))
+        return [entry for entry in entries if function in self._reach_of(entry.function)]
+
+    def _reach_of(self, function: cst.CSTNode) -> frozenset[cst.CSTNode]:
+        known = self._reached.get(function)
+        if known is None:
+            known = self._reached[function] = self.reach((function,))
+        return known
+
+    def processes(self, entry: Entry) -> tuple[Made, ...]:
+        """The pools, executors or processes whose workers run an entry."""
+        if entry.task is not None:
+            return entry.task.receivers
+        cls = self._evaluator.classes.of_method(entry.function)
+        own = self._evaluator.instance(cls, None) if cls is not None else None
+        return (own,) if isinstance(own, Made) else ()
+
+    @property
+    def workers(self) -> frozenset[cst.CSTNode]:
+        """All functions that run in a worker: the entries and what they call."""
+        if self._workers is None:
+            self._workers = self.reach(entry.function for entry in self.entries())
+        return self._workers
+
+    @property
+    def initializers(self) -> frozenset[cst.CSTNode]:
+        """The functions that run as, or are called by, an initializer of a pool's workers."""
+        if self._initializers is None:
+            self._initializers = self.reach(
+                function
+                for task in self._tasks.all()
+                if task.in_processes and task.shape.role in ("initializer", "manager")
+                for function in self.functions(self._evaluator.values(task.callable))
+            )
+        return self._initializers
+
+    @property
+    def parents(self) -> frozenset[cst.CSTNode]:
+        """The functions that the parent may run: all but those that only workers reach."""
+        if self._parents is None:
+            inside = self.workers | self.initializers
+            roots: list[cst.CSTNode] = [self._tree.module]
+            roots += [f for f in self._tree.nodes(cst.FunctionDef) if f not in inside]
+            self._parents = self.reach(roots)
+        return self._parents
+
+    def worker_of(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The worker function in whose body ``node`` stands (nested functions count to it)."""
+        for function in self.functions_around(node):
+            if function in self.workers:
+                return function
+        return None
+
+    def is_parent_code(self, node: cst.CSTNode) -> bool:
+        """True for what runs outside of worker functions and initializers."""
+        return not any(
+            function in self.workers or function in self.initializers
+            for function in self.functions_around(node)
+        )
+
+    def functions_around(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """The functions and lambdas whose body holds ``node``, from the inside out."""
+        child = node
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
+                yield parent
+            child = parent
+
+    # -- the call graph ------------------------------------------------------------------------
+
+    def functions(self, values: Iterable[Value]) -> list[cst.CSTNode]:
+        """The functions of this module that run when one of the values is called."""
+        found: dict[cst.CSTNode, None] = {}
+        for value in values:
+            if isinstance(value, (Function, BoundMethod, Lambda)):
+                found[value.node] = None
+            elif isinstance(value, Partial):
+                found.update(dict.fromkeys(self.functions(value.targets)))
+            elif isinstance(value, Class):
+                self._add_method(found, value.node, "__init__")
+            elif isinstance(value, (Instance, Made)) and value.cls is not None:
+                self._add_method(found, value.cls, "__call__")
+        return list(found)
+
+    def _add_method(self, found: dict[cst.CSTNode, None], cls: cst.ClassDef, name: str) -> None:
+        method = self._evaluator.classes.method(cls, name)
+        if method is not None:
+            found[method] = None
+
+    def reach(self, roots: Iterable[cst.CSTNode]) -> frozenset[cst.CSTNode]:
+        """``roots`` and the functions that they reach by calls and references."""
+        reached: dict[cst.CSTNode, None] = {}
+        work = list(roots)
+        while work:
+            function = work.pop()
+            if function not in reached:
+                reached[function] = None
+                work.extend(self.callees(function))
+        return frozenset(reached)
+
+    def callees(self, function: cst.CSTNode) -> list[cst.CSTNode]:
+        """The functions of this module that the code of ``function`` calls or names.
+
+        What it only hands to another process does not count: that runs on the other side.
+        """
+        known = self._callees.get(function)
+        if known is None:
+            found: dict[cst.CSTNode, None] = {}
+            for node in self._tree.walk(function):
+                if not self._is_handed_over(node):
+                    found.update(dict.fromkeys(self._named(node)))
+            known = self._callees[function] = list(found)
+        return known
+
+    def _is_handed_over(self, node: cst.CSTNode) -> bool:
+        parent = self._tree.parent(node)
+        call = self._tree.parent(parent) if isinstance(parent, cst.Arg) else None
+        if not isinstance(call, cst.Call):
+            return False
+        task = self._tasks.of(call)
+        return task is not None and task.callable is node and task.in_processes
+
+    def _named(self, node: cst.CSTNode) -> list[cst.CSTNode]:
+        if isinstance(node, cst.Lambda):
+            return [node]
+        if isinstance(node, cst.Name):
+            bindings = self._tree.lookup(node)
+            if any(b.kind in (Bound.FUNCTION, Bound.CLASS) for b in bindings):
+                return self.functions(self._evaluator.values(node))
+        elif isinstance(node, cst.Attribute) and node.attr.value in self._methods():
+            return [*self.functions(self._evaluator.values(node)), *self._of_heirs(node)]
+        return []
+
+    def _of_heirs(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
+        """``self.step()``: what the subclasses of this module have under that name."""
+        heirs = self._heirs
+        if not heirs or not isinstance(node.value, cst.Name):
+            return
+        for value in self._evaluator.values(node.value):
+            if isinstance(value, (Instance, Made)) and not isinstance(value.site, cst.Call):
+                for cls in heirs.get(value.cls, ()) if value.cls is not None else ():
+                    for binding in self._tree.scopes[cls].bindings.get(node.attr.value, ()):
+                        if isinstance(binding.node, cst.FunctionDef):
+                            yield binding.node
+
+    @cached_property
+    def _heirs(self) -> dict[cst.ClassDef, list[cst.ClassDef]]:
+        """The subclasses in this module of each of its classes that has some."""
+        found: dict[cst.ClassDef, list[cst.ClassDef]] = {}
+        for cls in self._tree.nodes(cst.ClassDef):
+            for base in self._evaluator.classes.mro(cls):
+                if base is not cls:
+                    found.setdefault(base, []).append(cls)
+        return found
+
+    def _methods(self) -> set[str]:
+        if self._method_names is None:
+            self._method_names = {
+                function.name.value
+                for function in self._tree.nodes(cst.FunctionDef)
+                if self._evaluator.classes.of_method(function) is not None
+            }
+        return self._method_names
+
+    # -- import --------------------------------------------------------------------------------
+
+    def runs_at_import(self, node: cst.CSTNode) -> bool:
+        """True for code that runs while a child imports the file: no function body, no guard."""
+        if next(self.functions_around(node), None) is not None:
+            return False
+        scope = self._tree.function_of(node)
+        if scope.kind not in (ScopeKind.MODULE, ScopeKind.CLASS):
+            return False
+        if self._conditions.runs(node, AT_RUN_TIME) is False:
+            return False
+        return not self._conditions.is_guarded(node)

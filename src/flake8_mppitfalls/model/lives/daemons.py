@@ -1,0 +1,146 @@
+"""Daemons: processes that may have no children, and that end with the program.
+
+The workers of a ``multiprocessing`` pool are daemonic; a ``Process`` is where the code says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.execution.conditions import World
+from flake8_mppitfalls.model.execution.sides import Entry
+from flake8_mppitfalls.model.values import Constant, Instance, Made, is_none
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+
+IN_DAEMON: World = {
+    "multiprocessing.current_process().daemon": True,
+    "multiprocessing.process.current_process().daemon": True,
+    "multiprocessing.current_process().name": "PoolWorker-1",
+    "multiprocessing.process.current_process().name": "PoolWorker-1",
+    "multiprocessing.parent_process()": "the parent",
+}
+"""The code runs in a daemonic process."""
+
+
+class Daemons:
+    """Answers which code of one module runs in daemonic processes."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._known: dict[cst.CSTNode, bool] = {}
+
+    # -- pools ---------------------------------------------------------------------------------
+
+    def pool_entries(self) -> Iterator[tuple[Entry, Made]]:
+        """The functions that run in the workers of pools, initializers too, and the pool."""
+        program = self._program
+        for task in program.tasks:
+            if not task.in_processes or task.shape.role not in ("task", "initializer"):
+                continue
+            pool = next((r for r in task.receivers if self._is_usual_pool(r)), None)
+            if pool is not None:
+                for function in program.sides.functions(program.values(task.callable)):
+                    yield Entry(function, task), pool
+
+    def _is_usual_pool(self, made: Made) -> bool:
+        """False for one whose class or context brings processes of its own."""
+        if made.kind is not api.Kind.POOL or made.cls is not None:
+            return False
+        if not isinstance(made.site, cst.Call):
+            return True
+        if isinstance(made.site.func, cst.Attribute):
+            receivers = self._program.values(made.site.func.value)
+            if any(isinstance(value, Instance) for value in receivers):
+                return False
+        context = argument(made.site, api.MAKERS["Pool"].parameters, "context")
+        return context is None or all(
+            is_none(v) or (isinstance(v, Made) and v.cls is None)
+            for v in self._program.values(context)
+        )
+
+    # -- processes -----------------------------------------------------------------------------
+
+    def process_entries(self) -> Iterator[tuple[Entry, Made]]:
+        """The functions that run in daemonic processes, and the process."""
+        program = self._program
+        made = program.made.get(api.Kind.PROCESS, ())
+        for entry in program.sides.entries():
+            if entry.task is not None:
+                if entry.task.shape.role != "process":
+                    continue
+                found = list(entry.task.receivers)
+                if entry.task.call.func is not None and found and found[0].is_declared:
+                    # ``super().__init__(target=…)``: each object of the class
+                    found = [m for m in made if m.cls is found[0].cls]
+            else:
+                classes = program.evaluator.classes
+                found = [
+                    m
+                    for m in made
+                    if m.cls is not None and classes.method(m.cls, "run") is entry.function
+                ]
+            process = next((m for m in found if self.is_daemonic(m)), None)
+            if process is not None:
+                yield entry, process
+
+    def is_daemonic(self, made: Made) -> bool:
+        """Does the code say that this process is daemonic?"""
+        if made.site not in self._known:
+            self._known[made.site] = self._find(made)
+        return self._known[made.site]
+
+    def _find(self, made: Made) -> bool:
+        set_after = [
+            use.node
+            for use in self._program.uses.of(made.site)
+            if use.kind is UseKind.MEMBER and use.name == "daemon" and not use.depth
+        ]
+        stores = [self._program.evaluator.classes.store_of(n) for n in set_after]  # type: ignore[arg-type]
+        values = [store.value for store in stores if store is not None]
+        if values:
+            return any(self._is_true(value) for value in values)
+        if isinstance(made.site, cst.Call):
+            given = argument(made.site, api.MAKERS["Process"].parameters, "daemon")
+            if made.cls is None or self._constructor(made.cls) is None:
+                return given is not None and self._is_true(given)
+            if given is not None and not self._is_true(given):
+                return False
+        return made.cls is not None and self._is_made_daemonic(made.cls)
+
+    def _constructor(self, cls: cst.ClassDef) -> cst.FunctionDef | None:
+        return self._program.evaluator.classes.method(cls, "__init__")
+
+    def _is_made_daemonic(self, cls: cst.ClassDef) -> bool:
+        """Does the constructor of a subclass say so?"""
+        family = self._program.evaluator.classes.mro(cls)
+        for store in self._program.evaluator.classes.stores("daemon"):
+            if store.value is not None and self._is_true(store.value):
+                if self._method_of(store.node, "__init__") in family:
+                    return True
+        for call in self._tree.calls_of.get("__init__", ()):
+            if self._method_of(call, "__init__", "__post_init__") in family:
+                for arg in call.args:
+                    if arg.keyword is not None and arg.keyword.value == "daemon":
+                        if self._is_true(arg.value):
+                            return True
+        return False
+
+    def _method_of(self, node: cst.CSTNode, *names: str) -> cst.ClassDef | None:
+        """The class in one of whose methods, of these names, a place stands."""
+        function = self._tree.function_of(node).node
+        if isinstance(function, cst.FunctionDef) and function.name.value in names:
+            return self._program.evaluator.classes.of_method(function)
+        return None
+
+    def _is_true(self, node: cst.CSTNode | None) -> bool:
+        values = self._program.values(node)
+        return bool(values) and all(isinstance(v, Constant) and v.value is True for v in values)

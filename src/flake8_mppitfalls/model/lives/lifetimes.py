@@ -1,0 +1,118 @@
+"""Lifetimes: what happens to each pool, executor and process of a file, in which order.
+
+A :class:`Life` gathers the uses of one of them and what the data flow of ``typestate.py`` found.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.lives.events import hands_on
+from flake8_mppitfalls.model.lives.life import Life
+from flake8_mppitfalls.model.lives.machine import MACHINES
+from flake8_mppitfalls.model.lives.typestate import Typestate
+from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.syntax.dataflow import DataFlow
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.scopes import Scope
+
+
+class Lifetimes:
+    """The lives of the pools, executors and processes of one file."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._lives: dict[cst.CSTNode, Life] = {}
+        self._flows: dict[Scope, DataFlow] = {}
+
+    def data_flow(self, scope: Scope) -> DataFlow:
+        """The data flow of a function, or of the module."""
+        flow = self._flows.get(scope)
+        if flow is None:
+            flow = self._flows[scope] = DataFlow(self._program.evaluator.flow(scope))
+        return flow
+
+    def item_of(self, entered: cst.CSTNode) -> cst.WithItem | None:
+        """The ``with`` item at whose end something is left that was entered at ``entered``.
+
+        That is the item itself, or for ``stack.enter_context(…)`` the item that made ``stack``.
+        """
+        if isinstance(entered, cst.WithItem):
+            return entered
+        if isinstance(entered, cst.Call) and isinstance(entered.func, cst.Attribute):
+            stack = entered.func.value
+            if isinstance(stack, cst.Name):
+                for binding in self._program.evaluator.bindings(stack):
+                    for parent in self._program.tree.ancestors(binding.node):
+                        if isinstance(parent, cst.WithItem):
+                            return parent
+                        if isinstance(parent, cst.BaseCompoundStatement):
+                            break
+        return None
+
+    def is_inside_with(self, life: Life, node: cst.CSTNode) -> bool:
+        """True in a ``with`` block of the pool; after ``enter_context()`` anywhere."""
+        tree = self._program.tree
+        for entered in life.entered:
+            statement = tree.parent(entered)
+            if not isinstance(statement, cst.With):
+                return True
+            if tree.is_within(node, statement.body):
+                return True
+        return False
+
+    def exits_at_once(self, call: cst.Call) -> bool:
+        """True if the interpreter is told to exit within the next few statements."""
+        flow = self._program.evaluator.flow(self._program.tree.function_of(call))
+        for start in flow.points_of(call):
+            point = start
+            for _ in range(4):
+                if len(point.successors) != 1:
+                    break
+                point = point.successors[0]
+                if point.node is not None and flow.ends_program(point.node):
+                    return True
+        return False
+
+    def of(self, made: Made) -> Life:
+        """The life of a pool, executor or process that a call of this file makes."""
+        life = self._lives.get(made.site)
+        if life is None:
+            life = self._begin(made)
+            if self._has_a_story(life):
+                Typestate(self._program, life).run()
+                self._leave_callbacks(life)
+            self._lives[made.site] = life
+        return life
+
+    def _leave_callbacks(self, life: Life) -> None:
+        """What the pool's own callbacks do to it has a worse trouble, and a rule of its own."""
+        if life.unjoined or life.early_joins:
+            own = self._program.callbacks.end(life.made)
+            life.unjoined = [call for call in life.unjoined if call not in own]
+            life.early_joins = [call for call in life.early_joins if call not in own]
+
+    def strictly(self, made: Made) -> Life:
+        """Its life where every exception counts."""
+        life = self._begin(made)
+        if self._has_a_story(life):
+            Typestate(self._program, life, strict=True).run()
+        return life
+
+    def _begin(self, made: Made) -> Life:
+        uses = self._program.uses.of(made.site)
+        life = Life(made, uses)
+        life.is_one_of_many = any(use.through_container for use in uses)
+        life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
+        life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)
+        return life
+
+    def _has_a_story(self, life: Life) -> bool:
+        """Is there anything that has to come in the right order?"""
+        effects = MACHINES[life.made.kind].effects
+        return bool(life.entered or life.made.cls is not None or life.calls(*effects))

@@ -1,0 +1,308 @@
+"""Results: what becomes of what a task returns.
+
+``apply_async`` and its like give a handle at once; the error of the task is raised where the
+result is fetched, and nowhere else. Here it is said whether that happens, and whether somebody
+waits for the task before the ``with`` block of its pool ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.signatures import has_double_star
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.values import Constant, Made, Member
+from flake8_mppitfalls.syntax.flow import PointKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flake8_mppitfalls.model.evaluation.tasks import Task
+    from flake8_mppitfalls.model.evaluation.uses import Use
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.flow import Flow, Point
+
+ASYNCHRONOUS = frozenset({"apply_async", "map_async", "starmap_async"})
+LAZY = frozenset({"imap", "imap_unordered"})
+
+_WAITING = frozenset({UseKind.ITERATED, UseKind.AWAITED, UseKind.YIELDED, UseKind.STORED})
+_POLLED = frozenset({"ready", "successful"})
+_STATE_OF_FUTURE = frozenset(
+    "add_done_callback cancel cancelled done remove_done_callback running".split()
+)
+"""What can be asked of a future without its error being seen."""
+
+
+class DoneCallback(NamedTuple):
+    """``future.add_done_callback(callback)`` of futures of process executors."""
+
+    call: cst.Call
+    callback: cst.BaseExpression
+    futures: tuple[Made, ...]
+
+
+class Results:
+    """Answers about the results of the tasks of one file."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+        self._pending: dict[cst.Call, bool] = {}
+        self._done_callbacks: list[DoneCallback] | None = None
+
+    def is_fetched(self, task: Task) -> bool:
+        """True if the result is fetched, or may be by code that this file does not show."""
+        return any(self._fetches(use) for use in self._program.uses.of(task.call))
+
+    def _fetches(self, use: Use) -> bool:
+        if use.kind is UseKind.METHOD:
+            if use.name == "get":
+                return True
+            return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
+        if use.kind is UseKind.MEMBER:
+            return use.name not in _POLLED | {"wait"}
+        if use.kind is UseKind.KEPT and use.name.startswith("_"):
+            return False  # the class alone uses it, and its reads were followed
+        return use.kind in HANDED_ON or use.kind in _WAITING
+
+    def loses_lazily(self, task: Task) -> bool:
+        """True for ``imap()`` and ``executor.map()`` whose results nobody takes."""
+        if not task.receivers or not task.in_processes or task.gives is not api.Kind.LAZY_RESULTS:
+            return False
+        return not self.is_fetched(task) and not self.dies_with_block(task)
+
+    # -- futures -------------------------------------------------------------------------------
+
+    def futures(self) -> Iterator[Task]:
+        """The tasks of process executors that give a future."""
+        for task in self._program.tasks:
+            if task.gives is api.Kind.FUTURE and task.receivers and task.in_processes:
+                yield task
+
+    def is_looked_at(self, task: Task) -> bool:
+        """True if somebody asks a future for its result or error, or may do so out of sight."""
+        return any(self._looks(use) for use in self._program.uses.of(task.call))
+
+    def callbacks_of(self, task: Task) -> list[cst.Call]:
+        """The calls of ``add_done_callback()`` on the future of a task."""
+        return [
+            use.node
+            for use in self._program.uses.of(task.call)
+            if use.kind is UseKind.METHOD
+            and use.name == "add_done_callback"
+            and isinstance(use.node, cst.Call)
+        ]
+
+    def ignores_error(self, callback: cst.BaseExpression) -> bool:
+        """True for a done callback that surely does not look at its future, nor pass it on."""
+        values = self._program.values(callback)
+        if not values:
+            return False
+        for value in values:
+            targets = self._program.fit.targets(value)
+            if not targets:
+                return False
+            for target in targets:
+                parameter = self._program.fit.parameter(target, 0)
+                if parameter is None:
+                    if self._program.fit.is_swallowed(target):
+                        continue
+                    return False
+                uses = self._program.uses.of_parameter(parameter)
+                if any(self._looks(use) for use in uses):
+                    return False
+        return True
+
+    def _looks(self, use: Use) -> bool:
+        if use.kind in (UseKind.METHOD, UseKind.MEMBER):
+            return use.name not in _STATE_OF_FUTURE
+        if use.kind is UseKind.KEPT and use.name.startswith("_"):
+            return False  # the class alone uses it, and its reads were followed
+        return use.kind in HANDED_ON or use.kind in _WAITING
+
+    def may_have_error_callback(self, task: Task) -> bool:
+        """True if ``error_callback`` is given, or may be among ``**kwargs``."""
+        if has_double_star(task.call) or any(arg.star for arg in task.call.args):
+            return True
+        given = task.argument("error_callback")
+        if given is None:
+            return False
+        values = self._program.values(given)
+        return not all(isinstance(v, Constant) and v.value is None for v in values)
+
+    def loses_errors(self, task: Task) -> bool:
+        """True for an ``*_async`` task of a process pool whose error nobody can ever see.
+
+        What dies with its ``with`` block has a worse trouble, and a rule of its own.
+        """
+        return (
+            bool(task.receivers)
+            and task.in_processes
+            and not self.may_have_error_callback(task)
+            and not self.is_fetched(task)
+            and not self.dies_with_block(task)
+        )
+
+    def done_callbacks(self) -> list[DoneCallback]:
+        """The callbacks that this file gives to futures of process executors."""
+        if self._done_callbacks is None:
+            found = self._done_callbacks = []
+            for call in self._tree.calls_of.get("add_done_callback", ()):
+                if len(call.args) == 1 and not call.args[0].star:
+                    futures = self._process_futures(call)
+                    if futures:
+                        found.append(DoneCallback(call, call.args[0].value, futures))
+        return self._done_callbacks
+
+    def _process_futures(self, call: cst.Call) -> tuple[Made, ...]:
+        """The futures whose method is called; none if one of them may be another's."""
+        futures = []
+        for value in self._program.values(call.func):
+            if not isinstance(value, Member) or value.receiver.kind is not api.Kind.FUTURE:
+                return ()
+            owner = value.receiver.owner
+            if owner is None or owner.kind is not api.Kind.EXECUTOR:
+                return ()
+            futures.append(value.receiver)
+        return tuple(futures)
+
+    # -- the end of the with block -------------------------------------------------------------
+
+    def dies_with_block(self, task: Task) -> bool:
+        """True if a path leads from the task to the end of its pool's ``with`` without a wait."""
+        if task.call not in self._pending:
+            self._pending[task.call] = self._dies(task)
+        return self._pending[task.call]
+
+    def _dies(self, task: Task) -> bool:
+        if task.name not in ASYNCHRONOUS | LAZY or not task.receivers:
+            return False
+        for made in task.receivers:
+            if made.kind not in (api.Kind.POOL, api.Kind.THREAD_POOL):
+                return False
+            if not self._ends_with_block(task, made):
+                return False
+        return True
+
+    def _ends_with_block(self, task: Task, made: Made) -> bool:
+        life = self._program.lifetimes.of(made)
+        for item in map(self._program.lifetimes.item_of, life.entered):
+            block = self._tree.parent(item) if item is not None else None
+            if made.cls is not None and self._program.evaluator.classes.method(
+                made.cls, "__exit__"
+            ):
+                return False
+            if not isinstance(block, cst.With) or not self._tree.is_within(task.call, block.body):
+                continue
+            if self._tree.function_of(task.call) is not self._tree.function_of(block):
+                continue
+            waits = [use.node for use in self._program.uses.of(task.call) if self._waits(use)]
+            waits += life.calls("join")
+            if item is None or self._others_wait(task, block):
+                return False
+            return self._path_without(task, item, block, waits)
+        return False
+
+    def _waits(self, use: Use) -> bool:
+        """Does somebody wait here for the task to end, or may code elsewhere do so?"""
+        if use.kind is UseKind.METHOD:
+            return use.name not in _POLLED
+        if use.kind is UseKind.MEMBER:
+            return use.name not in _POLLED
+        if use.kind in (UseKind.PASSED, UseKind.KEPT):
+            return use.kind is UseKind.PASSED
+        return use.kind in _WAITING
+
+    def _others_wait(self, task: Task, block: cst.With) -> bool:
+        """Other ways to wait for it: a loop on what callbacks fill, a queue that it writes to."""
+        for node in self._tree.walk(block.body):
+            if isinstance(node, cst.While) and not self._tree.is_within(task.call, node):
+                if self._tree.before(task.call, node):
+                    return True
+            elif isinstance(node, cst.Call) and self._blocks_on_shared(node, task):
+                return True
+        return False
+
+    def _blocks_on_shared(self, call: cst.Call, task: Task) -> bool:
+        func = call.func
+        if not isinstance(func, cst.Attribute) or func.attr.value not in {"get", "join", "wait"}:
+            return False
+        for value in self._program.values(func.value):
+            if isinstance(value, Made) and value.kind in (
+                api.Kind.QUEUE,
+                api.Kind.EVENT,
+                api.Kind.PROXY,
+                api.Kind.CONNECTION,
+                api.Kind.BARRIER,
+                api.Kind.CONDITION,
+            ):
+                return True
+            if getattr(value, "name", "") in {"threading.Event", "queue.Queue"}:
+                return True
+        return False
+
+    def _path_without(
+        self, task: Task, item: cst.CSTNode, block: cst.With, waits: list[cst.CSTNode]
+    ) -> bool:
+        flow = self._program.evaluator.flow(self._tree.function_of(task.call))
+        if not flow.complete:
+            return False
+        barriers: set[Point] = set()
+        elsewhere: list[cst.CSTNode] = []
+        for node in waits:
+            if self._tree.function_of(node) is not flow.scope:
+                if self._tree.is_within(node, block.body):
+                    return False
+                elsewhere.append(self._tree.function_of(node).node)
+            elif self._tree.is_within(node, block.body):
+                barriers.update(self._points(flow, node, task, block))
+        for call in self._calls_reaching(elsewhere, block):
+            barriers.update(self._points(flow, call, task, block))
+        if barriers and any(isinstance(n, cst.IfExp) for n in self._tree.ancestors(task.call)):
+            return False  # only made under a condition, which the waits may share
+        starts = flow.points_of(task.call)
+        if any(start in barriers for start in starts):
+            return False
+        seen: set[Point] = set()
+        work = [successor for start in starts for successor in start.successors]
+        while work:
+            point = work.pop()
+            if point in seen or point in barriers:
+                continue
+            seen.add(point)
+            if point.kind is PointKind.LEAVE and point.node is item:
+                return True
+            work.extend(point.successors)
+        return False
+
+    def _calls_reaching(
+        self, functions: list[cst.CSTNode], block: cst.With
+    ) -> Iterator[cst.CSTNode]:
+        """The calls in a block that lead to one of the functions."""
+        if not functions:
+            return
+        wanted = frozenset(functions)
+        sides = self._program.sides
+        for node in self._tree.walk(block.body):
+            if isinstance(node, cst.Call):
+                called = sides.functions(self._program.values(node.func))
+                if called and sides.reach(called) & wanted:
+                    yield node
+
+    def _points(self, flow: Flow, node: cst.CSTNode, task: Task, block: cst.With) -> list[Point]:
+        """Where the wait counts: a loop over the results waits for all, however many there are."""
+        anchor = node.iter if isinstance(node, (cst.For, cst.CompFor)) else node
+        for parent in self._tree.ancestors(node):
+            if parent is block.body:
+                break
+            if isinstance(parent, (cst.For, cst.While)):
+                if self._tree.is_within(task.call, parent.body):
+                    break
+            if isinstance(parent, cst.For):
+                anchor = parent.iter
+            elif isinstance(parent, cst.While):
+                anchor = parent.test
+        return flow.points_of(anchor)

@@ -1,0 +1,490 @@
+"""Typestate: in which phases a pool, executor or process may be when something happens to it.
+
+Typestate (Strom and Yemini 1986) over the control flow of ``syntax/flow.py``. What a phase is and
+what leads to it says the state machine of its kind (``machine.py``). Followed is one of the things
+that a call makes, any one: through the function that makes it, through the functions of this
+module that get it as an argument, and through those that reach it as a global, by a closure or as
+an attribute of their class. A state says by which names and in which containers the thing is held
+(``naming.py``), so that what happens to another one from the same call is told apart. Handed on to
+where the file does not show what happens, the thing has no known phase any more.
+
+Exceptions: a state that only an exception leads to is marked, so that a ``join()`` which only an
+exception can skip is no finding; and a ``close()`` in a ``try`` body that an exception may have
+skipped leaves the phase unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.lives.decisions import Decisions, says_there_is_one
+from flake8_mppitfalls.model.lives.events import Event, Events
+from flake8_mppitfalls.model.lives.life import Life
+from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Phase
+from flake8_mppitfalls.model.lives.naming import How, Key, Way
+from flake8_mppitfalls.model.lives.state import ABSENT, State
+from flake8_mppitfalls.model.lives.verdict import Record, Verdict, judge_roughly
+from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.syntax.flow import Point, PointKind
+from flake8_mppitfalls.syntax.scopes import Bound
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.dataflow import DataFlow
+    from flake8_mppitfalls.syntax.scopes import Scope
+
+_READ = (UseKind.METHOD, UseKind.MEMBER)
+DEEPEST = 30
+"""How many calls deep something is followed before its state is unknown."""
+
+MOST_STATES = 120
+"""With more states at one point, nothing is known of the thing there."""
+
+
+class Typestate:
+    """The data flow for one thing."""
+
+    def __init__(self, program: Program, life: Life, *, strict: bool = False) -> None:
+        """``strict``: exceptions count; asked is where the thing may be left as it was made."""
+        self._program = program
+        self._tree = program.tree
+        self._life = life
+        self._strict = strict
+        self._machine = MACHINES[life.made.kind]
+        self._events = Events(program, life, self._machine)
+        self._naming = self._events.naming
+        self._home = self._events.home
+        self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}
+        self._record = Record()
+        self._depth = 0
+        self._settling = self._events.nodes(*self._machine.settling)
+        self._attributes = {use.name for use in life.uses if use.kind in _READ}
+        self._decisions = Decisions(self._tree, self._deciding(), self._is_changed)
+
+    def run(self) -> None:
+        """Follow the thing from where it is made, then judge."""
+        if self._life.is_one_of_many and self._machine.takes_tasks:
+            judge_roughly(self._life)
+            return
+        # Functions that have the thing from their callers are followed from there; a function
+        # that nobody here calls, and that reaches it as an attribute or global, starts itself.
+        self._analyse(self._home, frozenset({ABSENT}))
+        reached = self._reached_from_home()
+        for scope in list(self._events.at):
+            if scope is not self._home and scope not in reached:
+                self._analyse(scope, frozenset({ABSENT, self._at_start_of(scope)}))
+        verdict = Verdict(
+            self._tree, self._life, self._events, self._record, self._reached_from_home()
+        )
+        verdict.judge(self._machine.first)
+
+    def _deciding(self) -> list[cst.CSTNode]:
+        """The places whose tests tell paths apart: making and ending it."""
+        return self._events.nodes(
+            Effect.MAKE, Effect.START, Effect.CLOSE, Effect.TERMINATE, Effect.JOIN
+        )
+
+    def _is_changed(self, part: cst.CSTNode) -> bool:
+        """``p.exitcode``, ``p.is_alive``: what an attribute of the thing says does not stay."""
+        if not isinstance(part, cst.Attribute):
+            return False
+        return part.attr.value in self._attributes and self._is_it(part.value)
+
+    def _reached_from_home(self) -> set[Scope]:
+        """The functions whose states come from a caller that was analysed."""
+        return {scope for scope, _ in self._summaries}
+
+    def _at_start_of(self, scope: Scope) -> State:
+        """The state in a function that finds the thing where another one left it.
+
+        What nobody else ends (or starts) is there as it was made.
+        """
+        others = any(self._tree.function_of(node) is not scope for node in self._settling)
+        phase = self._machine.first
+        if others or self._life.is_handed_on:
+            phase = Phase.UNKNOWN
+        around = {None, *scope.outer()}
+        return State(
+            phase,
+            names=frozenset(
+                key
+                for key in self._naming.keys
+                if key[0] in around or (key[0] is scope and self._is_parameter(key))
+            ),
+            containers=frozenset(self._naming.containers),
+        )
+
+    def _is_parameter(self, key: Key) -> bool:
+        owner, name = key
+        return owner is not None and any(
+            b.kind is Bound.PARAMETER for b in owner.bindings.get(name, ())
+        )
+
+    # -- data flow -----------------------------------------------------------------------------
+
+    def _analyse(self, scope: Scope, start: frozenset[State]) -> frozenset[State]:
+        """Run the states through one function; what holds at its normal end."""
+        flow = self._program.lifetimes.data_flow(scope)
+        events = self._events.at.get(scope, {})
+        bindings = self._naming.bindings.get(scope, {})
+
+        def transfer(point: Point, facts: frozenset[object]) -> frozenset[object]:
+            states = _states(facts)
+            if point in events:
+                for event in events[point]:
+                    states = self._apply(event, states)
+            if point in bindings:
+                for key, way in bindings[point]:
+                    states = self._bind(point, key, way, states)
+            return self._passed(point, states)
+
+        def thrown(point: Point, facts: frozenset[object]) -> frozenset[object]:
+            states = _states(facts)
+            for event in events.get(point, ()):
+                if event.effect is Effect.HAND_ON:
+                    states = self._apply(event, states)
+            return self._thrown(point, states)
+
+        begin, last = self._extent(flow, start, events)
+        before = flow.forward(
+            frozenset(start), transfer, thrown, self._taken, begin=begin, last=last
+        )
+        if self._strict and not self._goes_on_elsewhere(scope):
+            for point, facts in before.items():
+                self._may_be_left_at(point, _states(facts))
+        ended = _states(before.get(flow.flow.exit, frozenset()))
+        self._at_end(scope, ended, raised=False)
+        self._at_end(scope, _states(before.get(flow.flow.raised, frozenset())), raised=True)
+        return ended
+
+    def _extent(
+        self, flow: DataFlow, start: frozenset[State], events: Mapping[Point, list[Event]]
+    ) -> tuple[list[Point] | None, int | None]:
+        """Where the thing may come to be, and the last point at which something happens to it.
+
+        Where tests decide, or all exceptions count, every point matters.
+        """
+        if self._strict or self._decisions.matter:
+            return None, None
+        scope = flow.flow.scope
+        places = [*events, *self._naming.bindings.get(scope, ())]
+        if self._events.is_returned:
+            places += [point for node in scope.returns for point in flow.flow.points_of(node)]
+        last = max((flow.index[point] for point in places), default=-1)
+        last = flow.last_of_loops_around(last) if last >= 0 else last
+        if start != frozenset({ABSENT}):
+            return None, last
+        makes = (Effect.MAKE, Effect.CALL)
+        return [
+            p for p, at_point in events.items() if any(e.effect in makes for e in at_point)
+        ], last
+
+    def _apply(self, event: Event, states: frozenset[State]) -> frozenset[State]:
+        result: set[State] = set()
+        for state in states:
+            result.update(self._after(event, state))
+        if len(result) > MOST_STATES:
+            return frozenset({State(Phase.UNKNOWN)})
+        return frozenset(result)
+
+    def _applies(self, way: Way, state: State) -> bool | None:
+        """Does a way lead to the thing in a state? ``None``: nobody knows."""
+        if way.how is How.EACH:
+            return not way.containers or bool(way.containers & state.containers)
+        if way.how is How.KEY:
+            return None if way.key in self._naming.loose else way.key in state.names
+        if way.how is How.FRESH:
+            if state.fresh is way.call:
+                return True
+            return False if self._events.is_entered(way.call) else None
+        return None if way.how is How.LOOSE else False
+
+    def _after(self, event: Event, state: State) -> Iterable[State]:
+        effect = event.effect
+        if effect is Effect.CALL:
+            return self._called(event, state)
+        if effect is Effect.MAKE:
+            if state.phase is not Phase.ABSENT:
+                return (state,)  # this is another one
+            return (state, state._replace(phase=self._machine.first, fresh=event.node))
+        if state.phase is Phase.ABSENT:
+            return (state,)
+        if effect is Effect.CLEAR:
+            assert event.container is not None
+            return (state._replace(containers=state.containers - {event.container}),)
+        applies = self._applies(event.way, state)
+        if effect is Effect.HOLD:
+            assert event.container is not None
+            if applies is False:
+                return (state,)
+            return (state._replace(containers=state.containers | {event.container}),)
+        if applies is False:
+            self._missed(event, state)
+            return (state,)
+        if effect is Effect.HAND_ON:
+            return (state._replace(phase=Phase.UNKNOWN, event=None),)
+        return self._moved(event, state, loosely=applies is None)
+
+    def _missed(self, event: Event, state: State) -> None:
+        if event.effect is Effect.JOIN and not state.thrown:
+            self._life.missed.setdefault(event.node, set()).add(state.phase)
+
+    def _moved(self, event: Event, state: State, *, loosely: bool) -> Iterable[State]:
+        """What an event of the state machine does."""
+        effect, phase = event.effect, state.phase
+        if not loosely:
+            self._record.reached.setdefault(event.node, set()).add(phase)
+        fault = self._machine.faults.get((phase, effect))
+        if fault is not None:
+            if loosely:
+                return (state._replace(phase=Phase.UNKNOWN, event=None),)
+            if not state.thrown and isinstance(event.node, cst.Call):
+                self._record.troubles.setdefault((fault, event.node), state.event)
+            return ()  # it raises: nothing runs on
+        target = self._machine.moves.get((phase, effect))
+        if effect is Effect.JOIN or effect is Effect.LEAVE:
+            if phase in self._machine.owing and state.event is not None:
+                self._record.joined.add(state.event)
+        elif phase is Phase.JOINED and effect in self._machine.settling:
+            self._record.joined.add(event.node)
+        elif target is Phase.TERMINATED and phase is Phase.CLOSED and state.event is not None:
+            self._record.joined.add(state.event)  # terminate() takes the obligation over
+        if target is None:
+            return (state,)
+        if phase is Phase.UNKNOWN and effect in self._machine.settling:
+            if self._events.escaping or self._life.is_handed_on:
+                return (state,)
+        source = state.event if target is Phase.JOINED else event.node
+        return (state._replace(phase=target, event=source, thrown=False),)
+
+    def _called(self, event: Event, state: State) -> Iterable[State]:
+        if event.called is None:
+            if state.phase is Phase.ABSENT:
+                return (state,)
+            return (state._replace(phase=Phase.UNKNOWN, event=None),)
+        scope = self._tree.scopes[event.called]
+        names = {key for key in state.names if key[0] is not scope}
+        for key, way in event.given:
+            if self._applies(way, state):
+                names.add(key)
+        start = state._replace(known=frozenset(), names=frozenset(names), fresh=None)
+        key_of_summary = (scope, start)
+        if key_of_summary not in self._summaries:
+            if self._depth >= DEEPEST:
+                return (state._replace(phase=Phase.UNKNOWN, event=None),)
+            self._summaries[key_of_summary] = frozenset({start})  # for recursion
+            self._depth += 1
+            self._summaries[key_of_summary] = self._analyse(scope, frozenset({start}))
+            self._depth -= 1
+        return [
+            after._replace(
+                known=state.known,
+                names=frozenset(key for key in after.names if key[0] is not scope),
+                fresh=event.node if after.given else state.fresh,
+                given=state.given,
+            )
+            for after in self._summaries[key_of_summary]
+        ]
+
+    def _bind(self, point: Point, key: Key, way: Way, states: frozenset[State]) -> frozenset[State]:
+        """A name gets a value: the thing, or something else."""
+        result: set[State] = set()
+        for state in states:
+            without = state._replace(names=state.names - {key})
+            if not self._applies(way, state):
+                result.add(without)
+            elif way.how is How.EACH and point.kind is PointKind.BIND:
+                # The loop comes to the thing once, and at other times to others.
+                result.add(without)
+                if (point, key) not in state.loops:
+                    result.add(
+                        state._replace(
+                            names=state.names | {key}, loops=state.loops | {(point, key)}
+                        )
+                    )
+            else:
+                result.add(state._replace(names=state.names | {key}))
+        return frozenset(result)
+
+    def _passed(self, point: Point, states: frozenset[State]) -> frozenset[State]:
+        """What a point does to the states besides its events: assignments, re-raising."""
+        node = point.node
+        if point.kind is PointKind.RERAISE and isinstance(node, (cst.Try, cst.TryStar)):
+            if self._strict and _catches_errors(node):
+                return frozenset()  # only Ctrl-C and the like get here
+            if self._settles_in(node):
+                states = self._forget(states)
+        if isinstance(node, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
+            known = self._decisions.assigned
+            states = frozenset(s._replace(known=known(s.known, node)) for s in states)
+        elif isinstance(node, cst.Return) and node.value is not None:
+            states = self._returning(node.value, states)
+        if any(state.fresh is not None for state in states):
+            states = frozenset(s._replace(fresh=None) for s in states)
+        return states
+
+    def _returning(self, value: cst.BaseExpression, states: frozenset[State]) -> frozenset[State]:
+        if not self._events.is_returned:
+            return states
+        way = self._naming.way(value)
+        if way.how is How.NOT:
+            return states
+        return frozenset(
+            s._replace(given=self._applies(way, s) is not False)
+            if s.phase is not Phase.ABSENT
+            else s
+            for s in states
+        )
+
+    def _thrown(self, point: Point, states: frozenset[State]) -> frozenset[State]:
+        """The states that an exception carries out of a point."""
+        deliberate = isinstance(point.node, (cst.Raise, cst.Expr)) and not point.successors
+        target = point.exceptional[0] if point.exceptional else None
+        block = target.node if target is not None else None
+        if block is not None and not deliberate and self._skips_settling(block):
+            states = self._forget(states)
+        owing = self._machine.owing
+        return frozenset(s._replace(thrown=True) if s.phase in owing else s for s in states)
+
+    def _may_be_left_at(self, point: Point, states: frozenset[State]) -> None:
+        """Note that an exception out of a point, caught by nobody, leaves the thing as it was."""
+        if point.exceptional or point.node is None or self._settles_in(point.node):
+            return
+        if any(state.phase is self._machine.first for state in states):
+            if any(isinstance(node, cst.Call) for node in self._tree.walk(point.node)):
+                self._life.is_left_by_exception = True
+
+    def _forget(self, states: frozenset[State]) -> frozenset[State]:
+        """What was as it was made may have been ended (or started) since."""
+        if self._strict:
+            return states
+        first = self._machine.first
+        return frozenset(
+            s._replace(phase=Phase.UNKNOWN, event=None) if s.phase is first else s for s in states
+        )
+
+    def _skips_settling(self, block: cst.CSTNode) -> bool:
+        """Does an exception that arrives at ``block`` skip a close(), terminate() or start()?"""
+        if isinstance(block, cst.Finally):
+            statement = self._tree.parent(block)
+            return statement is not None and self._settles_in(statement)
+        if isinstance(block, (cst.Try, cst.TryStar)):
+            return self._settles_in(block.body) or (
+                block.orelse is not None and self._settles_in(block.orelse)
+            )
+        return self._settles_in(getattr(block, "body", block))
+
+    def _settles_in(self, block: cst.CSTNode) -> bool:
+        final = getattr(block, "finalbody", None)
+        return any(
+            self._tree.is_within(node, block)
+            and (final is None or not self._tree.is_within(node, final))
+            for node in self._settling
+        )
+
+    # -- tests ---------------------------------------------------------------------------------
+
+    def _taken(self, point: Point, target: Point, facts: frozenset[object]) -> frozenset[object]:
+        """The states that go on to one side of a test, or out of a loop."""
+        truth = target is point.when_true
+        if point.kind is PointKind.LOOP:
+            return facts if truth else self._exhausted(point, _states(facts))
+        test = point.node
+        if test is None or not isinstance(test, cst.BaseExpression):
+            return facts
+        states = _states(facts)
+        there = says_there_is_one(test, self._is_it)
+        if there is not None and there is not truth:
+            states = frozenset(s for s in states if not self._is_there(test, s))
+        result: set[State] = set()
+        for state in states:
+            known = self._decisions.taken(state.known, test, truth)
+            if known is not None:
+                result.add(state._replace(known=known))
+        return frozenset(result)
+
+    def _exhausted(self, head: Point, states: frozenset[State]) -> frozenset[State]:
+        """A loop over a container that holds the thing ends only after it came to it."""
+        loops = self._naming.heads.get(head)
+        if not loops:
+            return states
+        result: set[State] = set()
+        for state in states:
+            mine = {
+                (point, key)
+                for point, keys in loops.items()
+                for key, containers in keys.items()
+                if containers & state.containers
+            }
+            if mine <= state.loops:
+                names = state.names - {key for _, key in mine}
+                result.add(state._replace(loops=state.loops - mine, names=names))
+        return frozenset(result)
+
+    def _is_it(self, node: cst.BaseExpression) -> bool:
+        if not isinstance(node, (cst.Name, cst.Attribute)):
+            return False
+        return any(
+            isinstance(v, Made) and v.site is self._life.made.site
+            for v in self._program.values(node)
+        )
+
+    def _is_there(self, test: cst.BaseExpression, state: State) -> bool:
+        """Does what the test asks for hold the thing?"""
+        while isinstance(test, cst.UnaryOperation):
+            test = test.expression
+        asked = test.left if isinstance(test, cst.Comparison) else test
+        return state.phase is not Phase.ABSENT and (
+            self._applies(self._naming.way(asked), state) is not False
+        )
+
+    # -- judgement -----------------------------------------------------------------------------
+
+    def _at_end(self, scope: Scope, states: frozenset[State], *, raised: bool) -> None:
+        """Note how the thing may be where a scope ends."""
+        if self._goes_on_elsewhere(scope):
+            return
+        for state in states:
+            if state.phase is Phase.ABSENT:
+                continue
+            weak = raised or state.thrown
+            if not weak:
+                self._life.ends.add(state.phase)
+            elif state.phase is self._machine.first:
+                self._life.is_left_by_exception = True
+            if state.phase in self._machine.owing and isinstance(state.event, cst.Call):
+                unjoined = self._record.unjoined
+                unjoined[state.event] = unjoined.get(state.event, True) and weak
+
+    def _goes_on_elsewhere(self, scope: Scope) -> bool:
+        """True if a caller of this scope has the thing too, so that its end is not the end."""
+        if not isinstance(scope.node, cst.FunctionDef):
+            return False
+        callers = self._program.references.calls(scope.node)
+        if scope is self._home:
+            return self._events.is_returned and bool(callers)
+        if callers or scope in self._events.entered:
+            return True
+        return self._has_it_from_callers(scope)
+
+    def _has_it_from_callers(self, scope: Scope) -> bool:
+        """The thing is a parameter here, and nobody in this module shows what comes after."""
+        for use in self._life.uses:
+            if self._tree.function_of(use.at) is scope and isinstance(use.at, cst.Name):
+                owner = self._tree.scope_of(use.at).owner_of(use.at.value)
+                if owner is scope and self._is_parameter((owner, use.at.value)):
+                    return True
+        return False
+
+
+def _states(facts: Iterable[object]) -> frozenset[State]:
+    return frozenset(facts)  # type: ignore[arg-type]
+
+
+def _catches_errors(node: cst.Try | cst.TryStar) -> bool:
+    """Is there an ``except Exception``?"""
+    return any(isinstance(h.type, cst.Name) and h.type.value == "Exception" for h in node.handlers)

@@ -1,0 +1,1 @@
+"""Numbers: worker counts and other numbers, as intervals."""

@@ -1,0 +1,276 @@
+"""The numbers that functions from elsewhere give: ``min``, ``int``, ``os.cpu_count``, argparse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, At
+from flake8_mppitfalls.model.numbers import amounts
+from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, Type, between, merged
+from flake8_mppitfalls.model.values import Container, Result
+from flake8_mppitfalls.syntax.tree import dotted_name
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.numbers.counts import Counts
+    from flake8_mppitfalls.model.values import ResultMember
+    from flake8_mppitfalls.syntax.tree import Tree
+
+PROCESSORS = frozenset(
+    "os.cpu_count os.process_cpu_count multiprocessing.cpu_count psutil.cpu_count joblib.cpu_count "
+    "loky.cpu_count joblib.parallel.cpu_count".split()
+)
+"""Functions that give the number of processors."""
+TEXTS = frozenset({"os.environ", "sys.argv"})
+"""What holds strings only."""
+_AFFINITY = frozenset({"os.sched_getaffinity", "psutil.Process().cpu_affinity"})
+_READING = frozenset({"os.getenv", "os.environ.get", "os.environ.pop", "os.environ.setdefault"})
+_ROUNDING: dict[str, Callable[[float], int]] = {
+    "int": int,
+    "math.floor": math.floor,
+    "math.ceil": math.ceil,
+    "math.trunc": math.trunc,
+    "numpy.int32": int,
+    "numpy.int64": int,
+}
+_ROUNDED_FLOATS: dict[str, Callable[[float], int]] = {
+    "numpy.floor": math.floor,
+    "numpy.ceil": math.ceil,
+    "numpy.round": round,
+    "numpy.rint": round,
+}
+_FLOATS = frozenset(
+    "math.sqrt math.log math.log2 math.log10 math.exp math.pow math.fabs math.hypot random.random "
+    "random.uniform time.time time.monotonic time.perf_counter statistics.mean numpy.sqrt "
+    "numpy.mean numpy.log2".split()
+)
+_DEFAULTS = frozenset(
+    "typer.Option typer.Argument dataclasses.field attr.ib attrs.field attr.field pydantic.Field "
+    "click.Option".split()
+)
+"""Calls that stand for a default value: the first argument, or ``default=``."""
+_GETTING = frozenset({"get", "pop", "setdefault", "getint", "get_int", "getfloat"})
+
+
+def of_external(counts: Counts, name: str, call: cst.Call, at: At) -> Amounts:
+    """What a call of a function from elsewhere gives."""
+    plain = api.canonical(name)
+    if plain in PROCESSORS:
+        text = dotted_name(call.func) or plain
+        return (between(1, source=f"{text}()", processors=True),)
+    if name in _READING:
+        return _environment(counts, call, at)
+    if name == "input":
+        return (amounts.SOME_TEXT,)
+    if name in ("str", "repr", "format"):
+        return (amounts.SOME_TEXT,)
+    if name in _FLOATS:
+        return (amounts.SOME_FLOAT,)
+    if name in _DEFAULTS:
+        return _default_of(counts, call, at)
+    if not call.args or any(arg.star for arg in call.args):
+        return UNKNOWN
+    work = _FUNCTIONS.get(name)
+    if work is not None:
+        return work(counts, call, at)
+    if name in _ROUNDING:
+        if len(call.args) > 1:
+            return (amounts.SOME_INTEGER,)
+        return amounts.rounded(counts.value(call.args[0].value, at), _ROUNDING[name])
+    if name in _ROUNDED_FLOATS:
+        inner = counts.value(call.args[0].value, at)
+        return amounts.as_float(amounts.rounded(inner, _ROUNDED_FLOATS[name]))
+    return UNKNOWN
+
+
+def _environment(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    """``os.environ.get("JOBS", 4)``: a string, or the default."""
+    if len(call.args) > 1 and not call.args[1].star:
+        return merged((amounts.SOME_TEXT,), counts.value(call.args[1].value, at))
+    return (amounts.SOME_TEXT, amounts.NOTHING)
+
+
+def _default_of(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    for arg in call.args:
+        if arg.keyword is not None and arg.keyword.value == "default":
+            return counts.value(arg.value, at)
+    name = dotted_name(call.func).rpartition(".")[2]
+    if name in {"Option", "Argument", "Field"} and call.args and call.args[0].keyword is None:
+        return counts.value(call.args[0].value, at)
+    return UNKNOWN
+
+
+def of_method(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    """``settings.get("jobs", 8)``: the default counts, whatever else there may be."""
+    func = call.func
+    if not isinstance(func, cst.Attribute) or func.attr.value not in _GETTING:
+        return UNKNOWN
+    default: cst.BaseExpression | None = None
+    for i, arg in enumerate(call.args):
+        if arg.star:
+            return UNKNOWN
+        if arg.keyword is not None and arg.keyword.value in {"fallback", "default"}:
+            default = arg.value
+        elif arg.keyword is None and i == 1:
+            default = arg.value
+    if any(isinstance(value, Container) for value in counts.values(func.value)):
+        known = counts.looked_up(func.value, call.args[0].value, at) if call.args else None
+        return known if known is not None else UNKNOWN
+    if default is None:
+        return UNKNOWN
+    found = tuple(value for value in counts.value(default, at) if value.is_number)
+    return merged(found, UNKNOWN)
+
+
+def of_range(groups: list[Amounts]) -> Amounts:
+    """What a loop over ``range(…)`` gives: the first turn, the last, and those in between."""
+    ends = [group[0].exact if len(group) == 1 else None for group in groups]
+    if not ends or len(ends) > 3 or any(end is None or end != int(end) for end in ends):
+        return (amounts.SOME_INTEGER,)
+    numbers = range(*(int(end) for end in ends if end is not None)) if _steps(ends) else None
+    if numbers is None or not numbers:
+        return ()
+    low, high = min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1])
+    return merged((between(low, low),), (between(high, high),), (between(low, high),))
+
+
+def _steps(ends: list[float | None]) -> bool:
+    return len(ends) < 3 or ends[2] != 0
+
+
+def of_parsed(counts: Counts, tree: Tree, value: ResultMember) -> Amounts:
+    """``args.jobs``: the ``default`` that ``add_argument`` gives, whatever else the user says."""
+    if not value.receiver.name.rpartition(".")[2].startswith("parse_"):
+        return UNKNOWN
+    groups: list[Amounts] = []
+    for call in tree.calls_of.get("add_argument", ()):
+        if value.name in _destinations(call):
+            groups.append(_parsed_default(counts, call))
+    return merged(*groups, UNKNOWN)
+
+
+def _destinations(call: cst.Call) -> set[str]:
+    """The attribute that an option sets: ``dest``, the first long option, or the first short."""
+    names: list[str] = []
+    for arg in call.args:
+        if isinstance(arg.value, cst.SimpleString):
+            text = arg.value.evaluated_value
+            if isinstance(text, str):
+                if arg.keyword is not None and arg.keyword.value == "dest":
+                    return {text}
+                if arg.keyword is None:
+                    names.append(text)
+    long = [name for name in names if name.startswith("--")]
+    chosen = (long or names)[:1]
+    return {name.lstrip("-").replace("-", "_") for name in chosen}
+
+
+def _parsed_default(counts: Counts, call: cst.Call) -> Amounts:
+    converts = False
+    default: Amounts = ()
+    for arg in call.args:
+        if arg.keyword is None:
+            continue
+        if arg.keyword.value == "default":
+            default = counts.value(arg.value, ANYWHERE)
+        elif arg.keyword.value == "type":
+            converts = dotted_name(arg.value) == "int"
+    if converts:  # argparse converts a default that is a string
+        return merged(
+            *(amounts.rounded((a,), int) if a.type is Type.TEXT else (a,) for a in default)
+        )
+    return tuple(amount for amount in default if amount.is_number)
+
+
+# -- builtins --------------------------------------------------------------------------------------
+
+
+def _extreme(pick: Callable[[list[Amounts]], Amounts]) -> Callable[..., Amounts]:
+    def work(counts: Counts, call: cst.Call, at: At) -> Amounts:
+        given = [arg.value for arg in call.args if arg.keyword is None]
+        if any(arg.keyword is not None and arg.keyword.value == "key" for arg in call.args):
+            return UNKNOWN
+        if len(given) == 1:
+            display = given[0]
+            if not isinstance(display, (cst.List, cst.Tuple, cst.Set)):
+                return UNKNOWN
+            if any(isinstance(e, cst.StarredElement) for e in display.elements):
+                return UNKNOWN
+            given = [element.value for element in display.elements]
+        return pick([counts.value(node, at) for node in given])
+
+    return work
+
+
+def _absolute(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    return amounts.absolute(counts.value(call.args[0].value, at))
+
+
+def _float(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    return amounts.as_float(counts.value(call.args[0].value, at))
+
+
+def _round(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    inner = counts.value(call.args[0].value, at)
+    return inner if len(call.args) > 1 else amounts.rounded(inner, round)
+
+
+def _bool(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    return (between(0, 1),)
+
+
+def _cast(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    return counts.value(call.args[1].value, at) if len(call.args) > 1 else UNKNOWN
+
+
+def _getattr(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    if len(call.args) < 3:
+        return UNKNOWN
+    default = counts.value(call.args[2].value, at)
+    return merged(tuple(value for value in default if value.is_number), UNKNOWN)
+
+
+def _randint(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    groups = [counts.value(arg.value, at) for arg in call.args[:2]]
+    ends = [group[0].exact for group in groups if len(group) == 1]
+    if len(ends) == 2 and ends[0] is not None and ends[1] is not None:
+        return (between(ends[0], ends[1]),)
+    return (amounts.SOME_INTEGER,)
+
+
+def _integer(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    return (amounts.SOME_INTEGER,)
+
+
+def _length(counts: Counts, call: cst.Call, at: At) -> Amounts:
+    node = call.args[0].value
+    values = counts.values(node)
+    if any(isinstance(v, Result) and v.name in _AFFINITY for v in values):
+        return (between(1, source=counts.text(call), processors=True),)
+    size = counts.length(node)
+    if size:
+        return (between(size, size),)
+    return (between(0, source=counts.text(call)),)
+
+
+_FUNCTIONS: dict[str, Callable[[Any, cst.Call, Any], Amounts]] = {
+    "min": _extreme(amounts.smallest),
+    "max": _extreme(amounts.largest),
+    "abs": _absolute,
+    "float": _float,
+    "round": _round,
+    "bool": _bool,
+    "len": _length,
+    "typing.cast": _cast,
+    "getattr": _getattr,
+    "random.randint": _randint,
+    "random.randrange": _integer,
+    "math.isqrt": _integer,
+    "hash": _integer,
+    "ord": _integer,
+    "id": _integer,
+}

@@ -1,0 +1,1 @@
+"""Pickling: what can go to another process, and what stops it."""

@@ -1,0 +1,493 @@
+"""Attributes: what an object holds when it is handed over.
+
+``Attributes.held(owner, name, receiver, at)`` says which assignments to ``receiver.name`` may be in
+force at a place: those of the function itself that reach it, those of the methods that it calls on
+the object before, and, behind them, what the constructor leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
+from flake8_mppitfalls.model.pickling import picklable
+from flake8_mppitfalls.model.values import Class, Instance, Made
+from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from flake8_mppitfalls.model.evaluation.classes import Store
+    from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+    from flake8_mppitfalls.model.evaluation.references import References
+    from flake8_mppitfalls.model.values import Value, Values
+    from flake8_mppitfalls.syntax.tree import Tree
+
+    Owner: TypeAlias = Instance | Made
+
+DEEPEST = 3
+"""How many calls back the state of an object is looked for."""
+
+_FIELDS = frozenset({"dataclasses.field", "attr.ib", "attr.attrib", "attr.field", "attrs.field"})
+
+
+class Content(NamedTuple):
+    """Something that an attribute may hold: what it is, and where it was put there."""
+
+    values: Values
+    node: cst.CSTNode
+
+
+class _Entry(NamedTuple):
+    """What held when the function was entered."""
+
+
+_ENTRY = _Entry()
+
+
+class _Event(NamedTuple):
+    """A place that changes the attribute: contents, and whether it may leave it as it was."""
+
+    node: cst.CSTNode
+    contents: tuple[Content, ...]
+    passes: bool
+
+
+class Attributes:
+    """Answers about the attributes of the objects of one module's classes."""
+
+    def __init__(self, evaluator: Evaluator, references: References) -> None:
+        self._evaluator = evaluator
+        self._references = references
+        self._tree: Tree = evaluator.tree
+        self._own: dict[cst.CSTNode, dict[str, list[Store]]] | None = None
+        self._outside: dict[cst.ClassDef, dict[str, list[Store]]] = {}
+        self._names: dict[cst.ClassDef, list[str]] = {}
+
+    # -- names ---------------------------------------------------------------------------------
+
+    def names(self, cls: cst.ClassDef) -> list[str]:
+        """The attributes that the code of this module gives to instances of ``cls``."""
+        known = self._names.get(cls)
+        if known is None:
+            own = self._stores()
+            found: dict[str, None] = dict.fromkeys(self.fields(cls))
+            for method in self._evaluator.classes.methods(cls):
+                found.update(dict.fromkeys(own.get(method, ())))
+            found.update(dict.fromkeys(self._outside.get(cls, ())))
+            known = self._names[cls] = list(found)
+        return known
+
+    def anywhere(self, owner: Owner, name: str) -> Iterator[Content]:
+        """All that is ever assigned to the attribute, wherever."""
+        cls = owner.cls
+        if cls is None:
+            return
+        own = self._stores()
+        for method in self._evaluator.classes.methods(cls):
+            for store in own.get(method, {}).get(name, ()):
+                yield self._content(store, owner)
+        for store in self._outside.get(cls, {}).get(name, ()):
+            yield self._content(store, owner)
+        yield from self._field_contents(owner, name)
+
+    def _stores(self) -> dict[cst.CSTNode, dict[str, list[Store]]]:
+        """The assignments to ``self.x``, by method and name; fills those from outside, too."""
+        if self._own is None:
+            own = self._own = {}
+            classes = self._evaluator.classes
+            for name in self._tree.attributes:
+                for store in classes.stores(name):
+                    method = self._method_of_self(store.node.value)
+                    if method is not None:
+                        own.setdefault(method, {}).setdefault(name, []).append(store)
+                    elif isinstance(store.node.value, cst.Name):
+                        for cls in self._classes_of(store.node.value):
+                            named = self._outside.setdefault(cls, {})
+                            named.setdefault(name, []).append(store)
+        return self._own
+
+    def _classes_of(self, node: cst.Name) -> set[cst.ClassDef]:
+        values = self._evaluator.values(node)
+        return {v.cls for v in values if isinstance(v, (Instance, Made)) and v.cls is not None}
+
+    def _method_of_self(self, node: cst.BaseExpression) -> cst.FunctionDef | None:
+        """The method whose first parameter the name is."""
+        if not isinstance(node, cst.Name):
+            return None
+        function = self._tree.function_of(node).node
+        if isinstance(function, cst.FunctionDef) and self._self_name(function) == node.value:
+            return function
+        return None
+
+    def _self_name(self, function: cst.FunctionDef) -> str:
+        """What a method calls its object; empty for functions and static methods."""
+        if self._evaluator.classes.of_method(function) is None:
+            return ""
+        names = positional_names(function.params)
+        if not names or {"staticmethod", "classmethod"} & set(
+            decorator_names(self._tree, function)
+        ):
+            return ""
+        return names[0]
+
+    # -- contents ------------------------------------------------------------------------------
+
+    def held(
+        self, owner: Owner, name: str, receiver: cst.BaseExpression | None, at: cst.CSTNode
+    ) -> list[Content]:
+        """What ``receiver.name`` may be when ``at`` is reached.
+
+        ``receiver`` is the expression that stands for ``owner`` there, if there is a simple one.
+        """
+        key = self._key(owner, receiver, at)
+        used = self._used(owner, name, key, at)
+        return used or list(dict.fromkeys(self._state(owner, name, key, at, 0)))
+
+    def _used(self, owner: Owner, name: str, key: str, at: cst.CSTNode) -> list[Content]:
+        """For ``self.pool.map(…)``: what it is called on is there, whoever made it."""
+        func = at.func if isinstance(at, cst.Call) else None
+        holder = func.value if isinstance(func, cst.Attribute) else None
+        if not isinstance(holder, cst.Attribute) or holder.attr.value != name:
+            return []
+        if not isinstance(holder.value, cst.Name) or holder.value.value != key:
+            return []
+        values = {v for v in self._evaluator.values(holder) if isinstance(v, Made)}
+        contents = self.anywhere(owner, name)
+        return [content for content in contents if not values.isdisjoint(content.values)]
+
+    def is_added_before(
+        self, content: Content, addition: cst.CSTNode, at: cst.CSTNode | None
+    ) -> bool:
+        """Is ``addition`` put into the container that the attribute holds when ``at`` comes?
+
+        Shown to be so are what the function adds that sets the attribute, and what is added in
+        the function of ``at`` on a way to it.
+        """
+        if at is None:
+            return True
+        scope = self._tree.function_of(addition)
+        if scope is self._tree.function_of(at):
+            mark = Binding("", Bound.OTHER, addition, scope)
+            return bool(self._evaluator.flow(scope).reaching(at, [mark]))
+        return scope is self._tree.function_of(content.node)
+
+    def _key(self, owner: Owner, receiver: cst.BaseExpression | None, at: cst.CSTNode) -> str:
+        """The name that the object has around ``at``; empty where it has none."""
+        if isinstance(receiver, cst.Name):
+            return receiver.value
+        if owner.site is None or isinstance(owner.site, cst.ClassDef):
+            for scope in self._scopes(at):
+                if isinstance(scope.node, cst.FunctionDef):
+                    name = self._self_name(scope.node)
+                    if name:
+                        return name
+        return ""
+
+    def _scopes(self, at: cst.CSTNode) -> Iterator[Scope]:
+        scope: Scope | None = self._tree.function_of(at)
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def _state(
+        self, owner: Owner, name: str, key: str, at: cst.CSTNode, depth: int
+    ) -> Iterator[Content]:
+        if not key or depth > DEEPEST:
+            yield from self._made(owner, name, depth)
+            return
+        scope = self._tree.function_of(at)
+        place: cst.CSTNode | None = at
+        while key not in scope.bindings and scope.is_function and scope.parent is not None:
+            place, scope = None, scope.parent.function()  # a closure over the object
+        events = list(self._events(owner, name, key, scope, depth))
+        for content in self._reaching(scope, events, place):
+            if isinstance(content, Content):
+                yield content
+            else:
+                yield from self._at_entry(owner, name, key, scope, depth)
+
+    def _at_entry(
+        self, owner: Owner, name: str, key: str, scope: Scope, depth: int
+    ) -> Iterator[Content]:
+        function = scope.node
+        if not isinstance(function, cst.FunctionDef) or self._self_name(function) != key:
+            yield from self._made(owner, name, depth)
+            return
+        if function.name.value in {"__init__", "__post_init__", "__new__"}:
+            yield from self._field_contents(owner, name)
+            return
+        calls = self._references.calls(function) if depth < DEEPEST else []
+        for site in calls:
+            receiver = site.call.func.value if isinstance(site.call.func, cst.Attribute) else None
+            for value in self._evaluator.values(receiver):
+                if isinstance(value, (Instance, Made)) and value.cls is not None:
+                    if not self._related(value.cls, owner.cls):
+                        continue
+                    inner = owner if value.site is None else value
+                    yield from self._state(
+                        inner, name, self._key(inner, receiver, site.call), site.call, depth + 1
+                    )
+        if not calls:
+            yield from self._made(owner, name, depth)
+
+    def _related(self, cls: cst.ClassDef, other: cst.ClassDef | None) -> bool:
+        mro = self._evaluator.classes.mro
+        return other is not None and (other in mro(cls) or cls in mro(other))
+
+    def _made(self, owner: Owner, name: str, depth: int) -> Iterator[Content]:
+        """What the constructor leaves in the attribute."""
+        assert owner.cls is not None
+        classes = self._evaluator.classes
+        for method_name in ("__init__", "__post_init__"):
+            method = classes.method(owner.cls, method_name)
+            if method is not None and depth <= DEEPEST:
+                for content in self._at_exit(owner, name, method, depth + 1):
+                    if isinstance(content, Content):
+                        yield content
+                    elif method_name == "__post_init__":
+                        yield from self._field_contents(owner, name)
+                if method_name == "__init__":
+                    return
+                return
+        yield from self._field_contents(owner, name)
+
+    # -- the flow of one function ----------------------------------------------------------------
+
+    def _at_exit(
+        self, owner: Owner, name: str, method: cst.FunctionDef, depth: int
+    ) -> list[Content | _Entry]:
+        scope = self._tree.scopes[method]
+        events = list(self._events(owner, name, self._self_name(method), scope, depth))
+        return self._reaching(scope, events, None)
+
+    def _reaching(
+        self, scope: Scope, events: list[_Event], at: cst.CSTNode | None
+    ) -> list[Content | _Entry]:
+        """The contents that reach ``at`` (``None``: the end), and whether the entry does."""
+        if not events:
+            return [_ENTRY]
+        flow = self._evaluator.flow(scope)
+        entry = Binding("", Bound.PARAMETER, scope.node, scope)
+        marks = {Binding("", Bound.OTHER, event.node, scope): event for event in events}
+        killing = [entry, *(mark for mark, event in marks.items() if not event.passes)]
+
+        def reached(bindings: list[Binding]) -> list[Binding]:
+            return flow.reaching(at, bindings) if at is not None else flow.reaching_exit(bindings)
+
+        found: list[Content | _Entry] = []
+        arriving = reached(killing)
+        for mark, event in marks.items():
+            if mark in (reached([mark, *killing]) if event.passes else arriving):
+                found += event.contents
+        if entry in arriving:
+            found.append(_ENTRY)
+        return found
+
+    def _events(
+        self, owner: Owner, name: str, key: str, scope: Scope, depth: int
+    ) -> Iterator[_Event]:
+        """What changes ``key.name`` in the statements of ``scope``."""
+        for store in self._evaluator.classes.stores(name):
+            if self._is_object(store.node.value, key, scope):
+                yield _Event(store.node, (self._content(store, owner),), False)
+        for deletion in self._tree.nodes(cst.Del):
+            for target in _targets(deletion.target):
+                if (
+                    isinstance(target, cst.Attribute)
+                    and target.attr.value == name
+                    and self._is_object(target.value, key, scope)
+                ):
+                    yield _Event(deletion, (), False)
+        if depth <= DEEPEST and owner.cls is not None:
+            yield from self._call_events(owner, owner.cls, name, key, scope, depth)
+
+    def _is_object(self, node: cst.BaseExpression, key: str, scope: Scope) -> bool:
+        return (
+            isinstance(node, cst.Name)
+            and node.value == key
+            and self._tree.function_of(node) is scope
+        )
+
+    def _call_events(
+        self, owner: Owner, cls: cst.ClassDef, name: str, key: str, scope: Scope, depth: int
+    ) -> Iterator[_Event]:
+        """Calls of the object's own methods, and of those of its bases, that set it."""
+        for method in self._setters(cls, name):
+            for call in self._tree.calls_of.get(method.name.value, ()):
+                func = call.func
+                if not isinstance(func, cst.Attribute) or method is scope.node:
+                    continue
+                if self._tree.function_of(call) is not scope:
+                    continue
+                own = self._is_object(func.value, key, scope)
+                if own and self._evaluator.classes.method(cls, method.name.value) is not method:
+                    continue
+                if own or self._is_base_call(call, func, method, key, scope):
+                    state = self._at_exit(owner, name, method, depth + 1)
+                    contents = tuple(c for c in state if isinstance(c, Content))
+                    yield _Event(call, contents, any(isinstance(c, _Entry) for c in state))
+
+    def _is_base_call(
+        self,
+        call: cst.Call,
+        func: cst.Attribute,
+        method: cst.FunctionDef,
+        key: str,
+        scope: Scope,
+    ) -> bool:
+        """``super().m(…)`` or ``Base.m(self, …)`` in a method of a derived class."""
+        cls = self._evaluator.classes.of_method(scope.node)
+        base = self._evaluator.classes.of_method(method)
+        if cls is None or base is None or base is cls:
+            return False
+        if isinstance(func.value, cst.Call):
+            return self._tree.qualified(func.value.func) == "super"
+        if any(isinstance(v, Class) and v.node is base for v in self._evaluator.values(func.value)):
+            first = call.args[0].value if call.args else None
+            return first is not None and self._is_object(first, key, scope)
+        return False
+
+    def _setters(self, cls: cst.ClassDef, name: str) -> list[cst.FunctionDef]:
+        """The methods of the class that set the attribute, or call one that does."""
+        own = self._stores()
+        methods = self._evaluator.classes.methods(cls)
+        found = [m for m in methods if name in own.get(m, ()) or self._deletes(m, name)]
+        for _ in range(DEEPEST):
+            names = {m.name.value for m in found}
+            more = [m for m in methods if m not in found and self._calls_any(m, names)]
+            if not more:
+                break
+            found += more
+        return found
+
+    def _deletes(self, method: cst.FunctionDef, name: str) -> bool:
+        scope, key = self._tree.scopes[method], self._self_name(method)
+        return any(
+            isinstance(target, cst.Attribute)
+            and target.attr.value == name
+            and self._is_object(target.value, key, scope)
+            for deletion in self._tree.nodes(cst.Del)
+            for target in _targets(deletion.target)
+        )
+
+    def _calls_any(self, method: cst.FunctionDef, names: set[str]) -> bool:
+        scope = self._tree.scopes[method]
+        return any(
+            isinstance(call.func, cst.Attribute) and self._tree.function_of(call) is scope
+            for name in names
+            for call in self._tree.calls_of.get(name, ())
+        )
+
+    # -- values --------------------------------------------------------------------------------
+
+    def _content(self, store: Store, owner: Owner) -> Content:
+        given = self._given(store, owner)
+        return Content(given if given is not None else self._evaluator.stored(store), store.node)
+
+    def _given(self, store: Store, owner: Owner) -> Values | None:
+        """For ``self.x = x`` in ``__init__``: what the call that makes the object gives for x."""
+        value, site = store.value, owner.site
+        if not isinstance(value, cst.Name) or not isinstance(site, cst.Call) or store.path:
+            return None
+        if store.kind is not Bound.ASSIGN or owner.cls is None:
+            return None
+        function = self._tree.function_of(value).node
+        if function is not self._evaluator.classes.method(owner.cls, "__init__"):
+            return None
+        assert isinstance(function, cst.FunctionDef)
+        bindings = self._evaluator.bindings(value)
+        if len(bindings) != 1 or not isinstance(bindings[0].node, cst.Param):
+            return None
+        param = bindings[0].node
+        if any(arg.star for arg in site.args) or param.star in ("*", "**"):
+            return None
+        names = positional_names(function.params)
+        given = argument(site, names, param.name.value, skip=1)
+        if given is None:
+            given = param.default
+        return self._evaluator.values(given) if given is not None else None
+
+    # -- dataclasses ---------------------------------------------------------------------------
+
+    def is_dataclass(self, cls: cst.ClassDef) -> bool:
+        """True where the constructor is made from the annotated names of the class."""
+        if "typing.NamedTuple" in self._evaluator.classes.external_bases(cls):
+            return True
+        return any(name in picklable.DATACLASSES for name in decorator_names(self._tree, cls))
+
+    def fields(self, cls: cst.ClassDef) -> list[str]:
+        """The fields of a dataclass in the order of its ``__init__``'s parameters."""
+        if not self.is_dataclass(cls):
+            return []
+        names: dict[str, None] = {}
+        for c in reversed(self._evaluator.classes.mro(cls)):
+            for name, bindings in self._tree.scopes[c].bindings.items():
+                if bindings[0].kind in (Bound.ASSIGN, Bound.ANNOTATED):
+                    if bindings[0].annotation is not None or self._is_field(bindings[0].value):
+                        names[name] = None
+        return list(names)
+
+    def _is_field(self, node: cst.CSTNode | None) -> bool:
+        return isinstance(node, cst.Call) and self._tree.qualified(node.func) in _FIELDS
+
+    def _field_contents(self, owner: Owner, name: str) -> Iterator[Content]:
+        cls = owner.cls
+        if cls is None:
+            return
+        fields = self.fields(cls)
+        if name not in fields:
+            return
+        binding = next(
+            self._tree.scopes[c].bindings[name][0]
+            for c in self._evaluator.classes.mro(cls)
+            if name in self._tree.scopes[c].bindings
+        )
+        sites: Iterable[cst.Call]
+        sites = [owner.site] if isinstance(owner.site, cst.Call) else self._calls_of(cls)
+        for site in sites:
+            if any(arg.star for arg in site.args):
+                continue
+            given = argument(site, fields, name)
+            if given is not None:
+                yield Content(self._evaluator.values(given), binding.node)
+            else:
+                yield from self._default(binding)
+        if not sites:
+            yield from self._default(binding)
+
+    def _calls_of(self, cls: cst.ClassDef) -> list[cst.Call]:
+        """The calls of a class by its name."""
+        calls = self._tree.calls_of.get(cls.name.value, ())
+        return [call for call in calls if Class(cls) in self._evaluator.values(call.func)]
+
+    def _default(self, binding: Binding) -> Iterator[Content]:
+        value = binding.value
+        if value is None:
+            return
+        if not self._is_field(value):
+            yield Content(self._evaluator.values(value), binding.node)
+            return
+        assert isinstance(value, cst.Call)
+        for arg in value.args:
+            if arg.keyword is None:
+                continue
+            if arg.keyword.value == "default":
+                yield Content(self._evaluator.values(arg.value), binding.node)
+            elif arg.keyword.value in {"default_factory", "factory"}:
+                made: list[Value] = []
+                for factory in self._evaluator.values(arg.value):
+                    made += self._evaluator.calls.of(factory, value)
+                yield Content(tuple(made), binding.node)
+
+
+def _targets(target: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+    if isinstance(target, (cst.Tuple, cst.List)):
+        for element in target.elements:
+            yield from _targets(element.value)
+    else:
+        yield target

@@ -1,0 +1,1 @@
+"""Sharing: what several processes use at the same time."""

@@ -1,0 +1,134 @@
+"""Locking: is a place reached only while a lock is held?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    Generator,
+    Instance,
+    Made,
+    Member,
+    Result,
+    ResultMember,
+)
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.values import Value
+    from flake8_mppitfalls.syntax.flow import Point
+
+LOCK_KINDS = frozenset({api.Kind.LOCK, api.Kind.SEMAPHORE, api.Kind.CONDITION})
+_WITH_LOCK = frozenset({api.Kind.VALUE, api.Kind.ARRAY})
+"""A ``Value`` or ``Array`` is a context manager for its own lock."""
+PROXIED_LOCKS = frozenset({"Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition"})
+_DEEPEST = 5
+
+
+class Locking:
+    """Answers which places of one module are reached under a lock."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+
+    def is_held(self, node: cst.CSTNode, depth: int = 0) -> bool:
+        """True if a lock is held at ``node``, here or by all callers; or may be."""
+        if self._in_with(node) or self._is_acquired(node):
+            return True
+        function = next(self._program.sides.functions_around(node), None)
+        if not isinstance(function, cst.FunctionDef) or depth > _DEEPEST:
+            return False
+        if self._is_synchronized(function):
+            return True
+        if any(entry.function is function for entry in self._program.sides.entries()):
+            return False
+        calls = self._program.references.calls(function)
+        return bool(calls) and all(self.is_held(site.call, depth + 1) for site in calls)
+
+    def _in_with(self, node: cst.CSTNode) -> bool:
+        child = node
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                return False
+            if isinstance(parent, cst.With):
+                before = [
+                    i for i in parent.items if i is not child and not self._is_after(i, child)
+                ]
+                if any(self.may_be_lock(item.item) for item in before):
+                    return True
+            child = parent
+        return False
+
+    def _is_after(self, item: cst.WithItem, child: cst.CSTNode) -> bool:
+        """Is an item entered only after ``child``, an item of the same ``with``?"""
+        return isinstance(child, cst.WithItem) and self._tree.before(child, item)
+
+    def may_be_lock(self, node: cst.CSTNode) -> bool:
+        """True for what is a lock, and for what the file does not say."""
+        values = self._program.values(node)
+        return not values or any(self._is_lock(value) for value in values)
+
+    def _is_lock(self, value: Value) -> bool:
+        if value is UNKNOWN or isinstance(value, (Generator, Instance, Member, ResultMember)):
+            return True
+        if isinstance(value, Made):
+            if value.kind is api.Kind.PROXY:
+                return value.name in PROXIED_LOCKS
+            return value.kind in LOCK_KINDS | _WITH_LOCK
+        if isinstance(value, Result):
+            name = value.name.lower()
+            return any(word in name for word in ("lock", "semaphore", "condition", "mutex"))
+        return False
+
+    def _is_synchronized(self, function: cst.FunctionDef) -> bool:
+        """Is the function under a decorator that takes a lock, to go by its name?"""
+        names = decorator_names(self._tree, function)
+        return any("lock" in name.lower() or "synchron" in name.lower() for name in names)
+
+    def _is_acquired(self, node: cst.CSTNode) -> bool:
+        """Does every path to ``node`` pass an ``acquire()`` with no ``release()`` after it?"""
+        scope = self._tree.function_of(node)
+        acquired = self._points("acquire", node) | self._points("enter_context", node)
+        if not acquired:
+            return False
+        released = self._points("release", node)
+        flow = self._program.evaluator.flow(scope)
+        work = [(before, True) for point in flow.points_of(node) for before in point.predecessors]
+        work += [(before, False) for point in flow.points_of(node) for before in point.thrown_from]
+        seen: set[tuple[Point, bool]] = set()
+        while work:
+            item = work.pop()
+            if item in seen:
+                continue
+            seen.add(item)
+            point, done = item
+            if done and point in acquired:
+                continue
+            if point is flow.entry or (done and point in released):
+                return False
+            work += [(before, True) for before in point.predecessors]
+            work += [(before, False) for before in point.thrown_from]
+        return bool(seen)
+
+    def _points(self, method: str, node: cst.CSTNode) -> set[Point]:
+        """Where a lock is acquired or released in the function that holds ``node``."""
+        scope = self._tree.function_of(node)
+        flow = self._program.evaluator.flow(scope)
+        found: set[Point] = set()
+        for call in self._tree.calls_of.get(method, ()):
+            if self._tree.function_of(call) is not scope or not isinstance(
+                call.func, cst.Attribute
+            ):
+                continue
+            lock: cst.CSTNode = call.func.value
+            if method == "enter_context" and call.args:
+                lock = call.args[0].value
+            if self.may_be_lock(lock):
+                found.update(flow.points_of(call))
+        return found
