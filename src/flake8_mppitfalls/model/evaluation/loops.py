@@ -7,7 +7,7 @@ in its test) runs at every turn; the iterable of a ``for`` runs once.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import libcst as cst
 
@@ -37,6 +37,17 @@ _STEADY = frozenset(
 _THREADS = frozenset({"asyncio.to_thread", "threading.Timer", "_thread.start_new_thread"})
 
 
+class _Chains(NamedTuple):
+    """How values go from expressions to names in a loop.
+
+    ``targets`` are the names that get something from an expression, ``after`` those that get
+    something from a name.
+    """
+
+    targets: dict[cst.CSTNode, list[str]]
+    after: dict[str, list[str]]
+
+
 class Loops:
     """Answers about the loops of one module."""
 
@@ -45,7 +56,10 @@ class Loops:
         self._tree = program.tree
         self._evaluator = program.evaluator
         self._threads: dict[cst.CSTNode, int] | None = None
-        self._heads: dict[cst.CSTNode, set[Point]] = {}
+        self._rounds: dict[cst.CSTNode, set[Point]] = {}
+        self._called: dict[cst.CSTNode, dict[cst.CSTNode, list[cst.CSTNode]]] = {}
+        self._chains: dict[cst.CSTNode, _Chains] = {}
+        self._exits: dict[cst.CSTNode, list[cst.BaseExpression]] = {}
 
     # -- where ---------------------------------------------------------------------------------
 
@@ -72,29 +86,26 @@ class Loops:
         if isinstance(loop, COMPREHENSIONS):
             return True
         flow = self._evaluator.flow(self._tree.function_of(loop))
-        heads = self._heads_of(flow, loop)
-        work = [s for point in flow.points_of(node) for s in point.successors]
-        seen: set[Point] = set()
-        while work:
-            point = work.pop()
-            if point in heads:
-                return True
-            if point in seen or not self._is_inside(point, loop):
-                continue
-            seen.add(point)
-            work.extend(point.successors)
-        return False
+        going_round = self._points_that_go_round(flow, loop)
+        return any(s in going_round for point in flow.points_of(node) for s in point.successors)
 
-    def _heads_of(self, flow: Flow, loop: cst.For | cst.While) -> set[Point]:
-        known = self._heads.get(loop)
+    def _points_that_go_round(self, flow: Flow, loop: cst.For | cst.While) -> set[Point]:
+        """The points of a loop from which a way without an exception leads to its next turn."""
+        known = self._rounds.get(loop)
         if known is None:
             first = loop.target if isinstance(loop, cst.For) else loop.test
-            known = self._heads[loop] = {
+            known = self._rounds[loop] = {
                 before
                 for point in flow.points_of(first)
                 for before in point.predecessors
                 if before.kind is PointKind.LOOP
             }
+            work = list(known)
+            while work:
+                for before in work.pop().predecessors:
+                    if before not in known and self._is_inside(before, loop):
+                        known.add(before)
+                        work.append(before)
         return known
 
     def _is_inside(self, point: Point, loop: Loop) -> bool:
@@ -247,27 +258,46 @@ class Loops:
     def called_in(self, loop: Loop) -> frozenset[cst.CSTNode]:
         """The functions of this module that run in a turn of the loop, however deep."""
         owner = self._tree.function_of(loop).node
-        return self._program.sides.reach(
-            function
-            for step in self._program.runs.steps(owner)
-            if self._tree.is_within(step.node, loop)
-            for function in step.functions
-        )
+        known = self._called.get(owner)
+        if known is None:
+            known = self._called[owner] = {}
+            for step in self._program.runs.steps(owner):
+                if step.functions:
+                    for around in self._tree.ancestors(step.node):
+                        if isinstance(around, (cst.For, cst.While, *COMPREHENSIONS)):
+                            known.setdefault(around, []).extend(step.functions)
+        return self._program.sides.reach(known.get(loop, ()))
 
     # -- what comes of a result ----------------------------------------------------------------
 
     def fed_by(self, call: cst.CSTNode, loop: Loop) -> set[str]:
         """The names and attributes that hold, in the loop, what comes of a call's result."""
+        chains = self._chains_of(loop)
+        work: list[str] = []
+        for node in (call, *self._tree.ancestors(call)):
+            if node is loop:
+                break
+            work += chains.targets.get(node, ())
         fed: set[str] = set()
-        links = list(self._links(loop))
-        changed = True
-        while changed:
-            changed = False
-            for target, value in links:
-                if target not in fed and (self.is_fed(value, fed) or self._has(value, call)):
-                    fed.add(target)
-                    changed = True
+        while work:
+            name = work.pop()
+            if name not in fed:
+                fed.add(name)
+                work += chains.after.get(name, ())
         return fed
+
+    def _chains_of(self, loop: Loop) -> _Chains:
+        known = self._chains.get(loop)
+        if known is None:
+            known = self._chains[loop] = _Chains({}, {})
+            for target, value in self._links(loop):
+                known.targets.setdefault(value, []).append(target)
+                for node in self._tree.walk(value, into_functions=True):
+                    if isinstance(node, (cst.Name, cst.Attribute)):
+                        name = dotted_name(node)
+                        if name and not self._is_of_comprehension(node):
+                            known.after.setdefault(name, []).append(target)
+        return known
 
     def _has(self, expression: cst.CSTNode, call: cst.CSTNode) -> bool:
         return self._tree.is_within(call, expression)
@@ -325,16 +355,22 @@ class Loops:
         if isinstance(loop, cst.While):
             if self.is_fed(loop.test, fed) or self._has(loop.test, call):
                 return True
-        for node in self._tree.walk(loop.body):
-            if isinstance(node, cst.If) and (
-                self.is_fed(node.test, fed) or self._has(node.test, call)
-            ):
-                for branch in (node.body, node.orelse):
-                    if branch is not None and any(
-                        self.leaves(inner, loop) for inner in self._tree.walk(branch)
-                    ):
-                        return True
-        return False
+        return any(self.is_fed(test, fed) or self._has(test, call) for test in self._ending(loop))
+
+    def _ending(self, loop: cst.For | cst.While) -> list[cst.BaseExpression]:
+        """The tests in a loop that decide whether it is left."""
+        known = self._exits.get(loop)
+        if known is None:
+            leaving: dict[cst.CSTNode, None] = {}
+            for node in self._tree.walk(loop.body):
+                if isinstance(node, (cst.Break, cst.Return)) and self.leaves(node, loop):
+                    for around in self._tree.ancestors(node):
+                        if around is loop:
+                            break
+                        if isinstance(around, cst.If):
+                            leaving[around] = None
+            known = self._exits[loop] = [n.test for n in leaving if isinstance(n, cst.If)]
+        return known
 
     # -- threads -------------------------------------------------------------------------------
 

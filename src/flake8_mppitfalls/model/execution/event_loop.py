@@ -27,6 +27,9 @@ _WAITS = {
     "exception": api.Kind.FUTURE,
     "join": api.Kind.PROCESS,
 }
+MOST_ASKED = 200
+"""So many places that may settle a name are looked at."""
+
 _GROUP_WAITS = frozenset({"concurrent.futures.wait", "concurrent.futures.as_completed"})
 _CONSUMED = frozenset({UseKind.ITERATED, UseKind.METHOD})
 
@@ -45,6 +48,7 @@ class EventLoop:
         self._program = program
         self._tree = program.tree
         self._spinning = Spinning(program)
+        self._settled: dict[cst.CSTNode, dict[str, list[cst.CSTNode]]] = {}
 
     def stops(self) -> Iterator[Stop]:
         """All places of the file, each once."""
@@ -141,20 +145,32 @@ class EventLoop:
         names = self._names_of(handle)
         if not names:
             return False
-        function = self._tree.function_of(call).node
-        for node in self._tree.walk(function):
-            if isinstance(node, cst.Await):
-                part: cst.CSTNode = node.expression
-            elif isinstance(node, cst.While):
-                part = node.test
-            elif isinstance(node, cst.Call) and self._is_settling(node):
-                part = node
-            else:
-                continue
-            if self._mentions(part, names) and self._tree.before(node, call):
-                if not self._tree.is_within(call, node):
-                    return True
-        return False
+        settled = self._settled_in(self._tree.function_of(call).node)
+        return any(
+            self._tree.before(node, call) and not self._tree.is_within(call, node)
+            for name in names
+            for node in settled.get(name, ())[:MOST_ASKED]
+        )
+
+    def _settled_in(self, function: cst.CSTNode) -> dict[str, list[cst.CSTNode]]:
+        """Where a function awaits, polls or gives up what a name stands for."""
+        known = self._settled.get(function)
+        if known is None:
+            known = self._settled[function] = {}
+            for node in self._tree.walk(function):
+                part: cst.CSTNode
+                if isinstance(node, cst.Await):
+                    part = node.expression
+                elif isinstance(node, cst.While):
+                    part = node.test
+                elif isinstance(node, cst.Call) and self._is_settling(node):
+                    part = node
+                else:
+                    continue
+                for inner in self._tree.walk(part, into_functions=True):
+                    if isinstance(inner, (cst.Name, cst.Attribute)) and dotted_name(inner):
+                        known.setdefault(dotted_name(inner), []).append(node)
+        return known
 
     def _is_settling(self, call: cst.Call) -> bool:
         if self._tree.qualified(call.func) in _GROUP_WAITS:
@@ -177,12 +193,6 @@ class EventLoop:
                         if isinstance(node, (cst.Name, cst.Attribute)) and dotted_name(node):
                             found.add(dotted_name(node))
         return found
-
-    def _mentions(self, node: cst.CSTNode, names: set[str]) -> bool:
-        return any(
-            isinstance(part, (cst.Name, cst.Attribute)) and dotted_name(part) in names
-            for part in self._tree.walk(node, into_functions=True)
-        )
 
     # -- with blocks ---------------------------------------------------------------------------
 

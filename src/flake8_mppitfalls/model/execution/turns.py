@@ -44,6 +44,8 @@ class Turns:
         self._tree = program.tree
         self._loops = program.loops
         self._alone: dict[cst.CSTNode, bool] | None = None
+        self._begun: dict[cst.CSTNode, list[cst.Call]] = {}
+        self._slow: dict[cst.CSTNode, list[cst.CSTNode]] = {}
 
     def loop_of(self, node: cst.CSTNode, receivers: Iterable[Made]) -> Loop | None:
         """The innermost loop that runs ``node`` at every turn, if its pool is made outside."""
@@ -93,19 +95,30 @@ class Turns:
 
     def others(self, loop: Loop, task: cst.Call) -> bool:
         """True if the loop starts other processes or tasks in the same turn."""
-        for node in self._loops.body_of(loop):
-            if not isinstance(node, cst.Call) or node is task:
-                continue
-            name = node.func.attr.value if isinstance(node.func, cst.Attribute) else ""
-            if name == "start" and not self._is_start_of(node, task):
-                return True
-            if name in _SUBMITTING and self._program.task_of(node) is not None:
-                return True
-        return False
+        return any(
+            node is not task and not self._is_start_of(node, task)
+            for node in self._beginnings(loop)
+        )
+
+    def _beginnings(self, loop: Loop) -> list[cst.Call]:
+        """The calls of a loop that start a process or hand out a task."""
+        known = self._begun.get(loop)
+        if known is None:
+            known = self._begun[loop] = []
+            for node in self._loops.body_of(loop):
+                if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
+                    name = node.func.attr.value
+                    if name == "start" or (
+                        name in _SUBMITTING and self._program.task_of(node) is not None
+                    ):
+                        known.append(node)
+        return known
 
     def _is_start_of(self, start: cst.Call, made: cst.Call) -> bool:
-        assert isinstance(start.func, cst.Attribute)
-        values = self._program.values(start.func.value)
+        func = start.func
+        if not isinstance(func, cst.Attribute) or func.attr.value != "start":
+            return False
+        values = self._program.values(func.value)
         return any(getattr(value, "site", None) is made for value in values)
 
     def is_of_this_turn(self, handle: cst.CSTNode, loop: Loop) -> bool:
@@ -129,15 +142,26 @@ class Turns:
         first, last = self._tree.statement_of(start), self._tree.statement_of(awaiting)
         if first is last:
             return False
-        for node in self._loops.body_of(loop):
-            if not isinstance(node, (cst.Call, cst.Await)):
+        for node in self._slow_in(loop):
+            if self._tree.before(node, start):
                 continue
-            if self._tree.is_within(node, first) or self._tree.is_within(node, last):
-                continue
-            if self._tree.before(start, node) and self._tree.before(node, awaiting):
-                if isinstance(node, cst.Await) or not self._is_quick(node):
-                    return True
+            if not self._tree.before(node, awaiting):
+                break
+            if not (self._tree.is_within(node, first) or self._tree.is_within(node, last)):
+                return True
         return False
+
+    def _slow_in(self, loop: Loop) -> list[cst.CSTNode]:
+        """The calls of a loop that take time, in order."""
+        known = self._slow.get(loop)
+        if known is None:
+            known = self._slow[loop] = [
+                node
+                for node in self._loops.body_of(loop)
+                if isinstance(node, cst.Await)
+                or (isinstance(node, cst.Call) and not self._is_quick(node))
+            ]
+        return known
 
     def _is_quick(self, call: cst.Call) -> bool:
         name = dotted_name(call.func)
