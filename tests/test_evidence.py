@@ -50,7 +50,10 @@ def test_row_says_what_the_run_shows(case: Case, request: pytest.FixtureRequest)
 
 def test_table_is_about_the_fixtures_that_there_are() -> None:
     known = {(fixture_name(case.header), case.start) for case in TRAPS}
-    assert {row.case for row in ROWS} == known, REMEDY
+    here = {(fixture_name(c.header), c.start) for c in TRAPS if c.header.runs_on()}
+    shown = {row.case for row in ROWS}
+    # What only another version of Python shows is recorded with that version.
+    assert here <= shown <= known, REMEDY
 
 
 def test_file_is_as_it_is_made() -> None:
