@@ -58,7 +58,6 @@ SHARED_BY_INHERITANCE = frozenset(
 )
 """Pickling these works only while a process is being started (``context.assert_spawning``)."""
 
-PROCESS_POOLS = frozenset({Kind.POOL, Kind.EXECUTOR})
 THREAD_KINDS = frozenset({Kind.THREAD_POOL, Kind.THREAD_EXECUTOR, Kind.THREAD})
 
 

@@ -13,7 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.evaluation.uses import UseKind
-from flake8_mppitfalls.model.values import Computed, Constant, Container, Instance, Result
+from flake8_mppitfalls.model.values import Computed, Container, Instance, Result, is_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +185,7 @@ class Changes:
         if not self._are_plain(values, receiver):
             return False
         objects = [v for v in values if isinstance(v, Instance)]
-        if len(objects) < len([v for v in values if not _is_none(v)]) and name in MUTATORS:
+        if len(objects) < len([v for v in values if not is_none(v)]) and name in MUTATORS:
             return True
         return any(self._changes_object(value, name) for value in objects)
 
@@ -198,14 +198,14 @@ class Changes:
         return self._are_plain(self._program.values(receiver), receiver)
 
     def _is_object(self, receiver: cst.CSTNode) -> bool:
-        values = [v for v in self._program.values(receiver) if not _is_none(v)]
+        values = [v for v in self._program.values(receiver) if not is_none(v)]
         return bool(values) and all(
             isinstance(v, Instance) and not self._is_per_thread(v) for v in values
         )
 
     def _are_plain(self, values: Values, receiver: cst.CSTNode) -> bool:
         """True if all values are containers or objects of this process."""
-        values = tuple(v for v in values if not _is_none(v))
+        values = tuple(v for v in values if not is_none(v))
         if not values:
             return False
         if all(self.is_plain(value) for value in values):
@@ -329,7 +329,3 @@ class Changes:
             return True
         change = self.at(node)
         return change is not None and not change.is_read
-
-
-def _is_none(value: Value) -> bool:
-    return isinstance(value, Constant) and value.value is None

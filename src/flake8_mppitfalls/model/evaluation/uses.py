@@ -408,7 +408,7 @@ class _Tracer:
             return
         if node is parent.value and depth:
             if isinstance(parent.target, cst.Name):
-                binding = self._binding_of_augmented(parent.target)
+                binding = self._binding_of(parent.target)
                 if binding is not None:
                     self.bound(binding, depth, through=True)
                 self._into_container(parent.target, node, depth - 1, through)
@@ -419,9 +419,6 @@ class _Tracer:
             self._use(UseKind.ITERATED, parent, node, depth=depth, through=through)
         else:
             self._use(UseKind.TESTED, parent, node, depth=depth, through=through)
-
-    def _binding_of_augmented(self, target: cst.Name) -> Binding | None:
-        return self._binding_of(target)
 
     def _attribute(
         self, attribute: cst.Attribute, node: cst.CSTNode, depth: int, through: bool

@@ -33,8 +33,6 @@ CHILD: World = {
     "multiprocessing.get_start_method()": "spawn",
 }
 """A spawned child imports the file: ``spawn._fixup_main_from_path`` names it ``__mp_main__``."""
-IMPORTED: World = {"__name__": "a module"}
-"""Another module imports the file."""
 NOT_FROZEN: World = {"sys.frozen": False, "sys._MEIPASS": "", "__compiled__": False}
 """The program is run by an interpreter, not frozen into an executable."""
 FROZEN: World = {"sys.frozen": True, "sys._MEIPASS": "a folder", "__compiled__": True}

@@ -17,6 +17,7 @@ from flake8_mppitfalls.model.values import (
     Container,
     Made,
     Result,
+    is_none,
     union,
 )
 from flake8_mppitfalls.rules.base import Finding, Rule
@@ -24,7 +25,7 @@ from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.values import Value, Values
+    from flake8_mppitfalls.model.values import Values
     from flake8_mppitfalls.syntax.scopes import Binding
 
 _NAMES = frozenset({"Value", "RawValue"})
@@ -110,7 +111,7 @@ def _is_value(program: Program, node: cst.CSTNode, *, truth: bool = False) -> bo
             if not _holds_number(program, value, truth=truth):
                 return False
             found = True
-        elif value is not UNKNOWN and (truth or not _is_none(value)):
+        elif value is not UNKNOWN and (truth or not is_none(value)):
             return False
     return found
 
@@ -126,10 +127,6 @@ def _holds_number(program: Program, made: Made, *, truth: bool) -> bool:
     lock = argument(made.site, (), "lock")
     is_raw = made.kind is api.Kind.RAW or (isinstance(lock, cst.Name) and lock.value == "False")
     return not (truth and is_raw)
-
-
-def _is_none(value: Value) -> bool:
-    return isinstance(value, Constant) and value.value is None
 
 
 # -- uses ----------------------------------------------------------------------------------------
@@ -306,7 +303,7 @@ def _was_value(program: Program, target: cst.Name) -> bool:
         for value in program.evaluator.bound(binding):
             if isinstance(value, Made) and _holds_number(program, value, truth=False):
                 found = True
-            elif value is not UNKNOWN and not _is_none(value):
+            elif value is not UNKNOWN and not is_none(value):
                 return False
     return found
 
@@ -319,7 +316,7 @@ def _is_in(program: Program, binding: Binding, function: object) -> bool:
 
 def _is_value_attribute(program: Program, target: cst.Attribute) -> bool:
     """``self.count += 1`` where all that is ever assigned to it is a ``Value``."""
-    values = [v for v in _stored(program, target) if v is not UNKNOWN and not _is_none(v)]
+    values = [v for v in _stored(program, target) if v is not UNKNOWN and not is_none(v)]
     return bool(values) and all(
         isinstance(value, Made) and _holds_number(program, value, truth=False) for value in values
     )
