@@ -7,6 +7,7 @@ and the loads of every name. Everything else is asked of these tables later, onl
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
@@ -47,6 +48,7 @@ class Tree:
         self.by_type: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
         self.name_scopes: dict[cst.CSTNode, Scope] = {}
         self._order: dict[cst.CSTNode, int] = {}
+        self._owned_loads: dict[str, dict[Scope, list[cst.Name]]] = {}
         self.late: list[tuple[Scope, Binding]] = []
         walk(self, module)
 
@@ -84,6 +86,13 @@ class Tree:
     def function_of(self, node: cst.CSTNode) -> Scope:
         """As :meth:`scope_of`, with comprehensions counted to the code around them."""
         return self.scope_of(node).function()
+
+    @cached_property
+    def enclosing_functions(self) -> frozenset[Scope]:
+        """The functions that have other functions inside, which may read their names."""
+        around = (scope.parent for scope in self.scopes.values() if scope.is_function)
+        owners = {scope.function() for scope in around if scope is not None}
+        return frozenset(owner for owner in owners if owner.is_function)
 
     def statement_of(self, node: cst.CSTNode) -> cst.CSTNode:
         """The innermost statement (simple or compound) that ``node`` is part of, or the node."""
@@ -182,12 +191,15 @@ class Tree:
 
     def loads_of(self, binding: Binding) -> list[cst.Name]:
         """The reads of the variable that ``binding`` binds, in its scope and the nested ones."""
-        owner = binding.scope
-        result = []
-        for load in self.loads.get(binding.name, ()):
-            if self.name_scopes[load].owner_of(binding.name) is owner:
-                result.append(load)
-        return result
+        name = binding.name
+        owned = self._owned_loads.get(name)
+        if owned is None:
+            owned = self._owned_loads[name] = {}
+            for load in self.loads.get(name, ()):
+                owner = self.name_scopes[load].owner_of(name)
+                if owner is not None:
+                    owned.setdefault(owner, []).append(load)
+        return owned.get(binding.scope, [])
 
 
 def _is_inside(owner: cst.CSTNode, child: cst.CSTNode, inner: cst.CSTNode) -> bool:

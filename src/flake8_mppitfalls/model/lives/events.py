@@ -243,18 +243,20 @@ class Events:
     def _add_calls(self) -> None:
         """Calls of functions of this module in which something happens to the thing."""
         done: set[Scope] = set()
-        while True:
-            work = [s for s in self._scopes() if s.is_function and s not in done]
-            if not work:
-                return
-            for scope in work:
+        work = list(self._scopes())
+        while work:
+            for scope in work:  # callers come in behind
+                if scope in done or not scope.is_function:
+                    continue
                 done.add(scope)
                 if isinstance(scope.node, cst.FunctionDef) and self._is_reached(scope):
                     for site in self._program.references.calls(scope.node):
                         caller = self._tree.function_of(site.call)
                         self._place(caller, self._call(scope, site))
+                        work.append(caller)
                     if scope.node.name.value in _CONTEXT_METHODS:
                         self._add_with(scope, scope.node)
+            work = [s for s in self._scopes() if s.is_function and s not in done]
 
     def _add_with(self, scope: Scope, function: cst.FunctionDef) -> None:
         """``with Renderer() as renderer:`` calls ``__enter__()`` and ``__exit__()``."""
@@ -287,7 +289,7 @@ class Events:
         """Not the home of a thing that never leaves it: callers have nothing to do with it."""
         if scope is not self.home or len(self.at) > 1:
             return True
-        return self.is_returned or any(owner is not scope for owner, _ in self.naming.keys)
+        return self.is_returned or any(owner is not scope for owner in self.naming.names)
 
     @property
     def is_returned(self) -> bool:
@@ -328,16 +330,14 @@ class Events:
         self, scope: Scope, function: cst.FunctionDef, site: CallSite
     ) -> Iterator[tuple[Key, Way]]:
         names = positional_names(function.params)
-        for owner, name in list(self.naming.keys):
-            if owner is not scope:
-                continue
+        for name in list(self.naming.names.get(scope, ())):
             if not any(b.kind is Bound.PARAMETER for b in scope.bindings.get(name, ())):
                 continue
             given: cst.CSTNode | None = argument(site.call, names, name, skip=site.skip)
             if given is None and site.skip and names and names[0] == name:
-                yield (owner, name), self._own_object(site.call)
+                yield (scope, name), self._own_object(site.call)
             elif given is not None:
-                yield (owner, name), self.naming.way(given)
+                yield (scope, name), self.naming.way(given)
 
     def _own_object(self, call: cst.Call) -> Way:
         """What a method gets as ``self``: what it is called on, or what the call makes."""

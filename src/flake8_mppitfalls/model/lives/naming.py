@@ -82,7 +82,7 @@ class Naming:
         self._site = site
         self._used = {use.at for use in uses}
         self._wholes: dict[cst.CSTNode, frozenset[cst.CSTNode] | None] = {}
-        self.keys: dict[Key, None] = {}
+        self.names: dict[Scope | None, dict[str, None]] = {}
         """The names that matter."""
         self.loose: set[Key] = set()
         """Those that may hold the thing in a way that can't be followed."""
@@ -341,10 +341,11 @@ class Naming:
 
     def add(self, key: Key) -> None:
         """Take a name among those that matter."""
-        if key in self.keys:
-            return
-        self.keys[key] = None
         owner, name = key
+        names = self.names.setdefault(owner, {})
+        if name in names:
+            return
+        names[name] = None
         if owner is None:
             for store in self._program.evaluator.classes.stores(name[1:]):
                 self._bind(key, store.node, self._stored(store))

@@ -59,6 +59,7 @@ class Typestate:
         self._naming = self._events.naming
         self._home = self._events.home
         self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}
+        self._followed: set[Scope] = set()  # functions whose states come from a caller
         self._record = Record()
         self._depth = 0
         self._settling = self._events.nodes(*self._machine.settling)
@@ -73,13 +74,10 @@ class Typestate:
         # Functions that have the thing from their callers are followed from there; a function
         # that nobody here calls, and that reaches it as an attribute or global, starts itself.
         self._analyse(self._home, frozenset({ABSENT}))
-        reached = self._reached_from_home()
         for scope in list(self._events.at):
-            if scope is not self._home and scope not in reached:
+            if scope is not self._home and scope not in self._followed:
                 self._analyse(scope, frozenset({ABSENT, self._at_start_of(scope)}))
-        verdict = Verdict(
-            self._tree, self._life, self._events, self._record, self._reached_from_home()
-        )
+        verdict = Verdict(self._tree, self._life, self._events, self._record, self._followed)
         verdict.judge(self._machine.first)
 
     def _deciding(self) -> list[cst.CSTNode]:
@@ -94,10 +92,6 @@ class Typestate:
             return False
         return part.attr.value in self._attributes and self._is_it(part.value)
 
-    def _reached_from_home(self) -> set[Scope]:
-        """The functions whose states come from a caller that was analysed."""
-        return {scope for scope, _ in self._summaries}
-
     def _at_start_of(self, scope: Scope) -> State:
         """The state in a function that finds the thing where another one left it.
 
@@ -111,9 +105,10 @@ class Typestate:
         return State(
             phase,
             names=frozenset(
-                key
-                for key in self._naming.keys
-                if key[0] in around or (key[0] is scope and self._is_parameter(key))
+                (owner, name)
+                for owner in (*around, scope)
+                for name in self._naming.names.get(owner, ())
+                if owner is not scope or self._is_parameter((owner, name))
             ),
             containers=frozenset(self._naming.containers),
         )
@@ -267,7 +262,9 @@ class Typestate:
                 return (state,)
             return (state._replace(phase=Phase.UNKNOWN, event=None),)
         scope = self._tree.scopes[event.called]
-        names = {key for key in state.names if key[0] is not scope}
+        seen = self._visible_from(scope)
+        names = {key for key in state.names if key[0] in seen and key[0] is not scope}
+        kept = frozenset(key for key in state.names if key[0] not in seen)
         for key, way in event.given:
             if self._applies(way, state):
                 names.add(key)
@@ -277,18 +274,26 @@ class Typestate:
             if self._depth >= DEEPEST:
                 return (state._replace(phase=Phase.UNKNOWN, event=None),)
             self._summaries[key_of_summary] = frozenset({start})  # for recursion
+            self._followed.add(scope)
             self._depth += 1
             self._summaries[key_of_summary] = self._analyse(scope, frozenset({start}))
             self._depth -= 1
         return [
             after._replace(
                 known=state.known,
-                names=frozenset(key for key in after.names if key[0] is not scope),
+                names=kept.union(key for key in after.names if key[0] is not scope),
                 fresh=event.node if after.given else state.fresh,
                 given=state.given,
             )
             for after in self._summaries[key_of_summary]
         ]
+
+    def _visible_from(self, scope: Scope) -> set[Scope | None]:
+        """The scopes whose names a function, and what it calls, may know the thing by.
+
+        A summary of a function without the names that only its caller has holds for all callers.
+        """
+        return {None, *scope.outer(), *self._tree.enclosing_functions}
 
     def _bind(self, point: Point, key: Key, way: Way, states: frozenset[State]) -> frozenset[State]:
         """A name gets a value: the thing, or something else."""

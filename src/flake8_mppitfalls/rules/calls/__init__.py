@@ -1,1 +1,1 @@
-"""The shape of the call: MPP7xx."""
+"""The shape of the call."""

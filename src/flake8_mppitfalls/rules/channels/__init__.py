@@ -1,1 +1,1 @@
-"""MPP8xx: queues, pipes and the platform."""
+"""Queues, pipes and the platform."""

@@ -1,1 +1,1 @@
-"""Errors that vanish: MPP6xx."""
+"""Errors that vanish."""

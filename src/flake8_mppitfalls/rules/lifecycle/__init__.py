@@ -1,1 +1,1 @@
-"""The lives of pools and processes: MPP4xx."""
+"""The life of pools and processes."""

@@ -1,1 +1,1 @@
-"""State that is not shared between processes: MPP3xx."""
+"""State that is not shared."""
