@@ -107,8 +107,13 @@ class Parts:
                 if step is None
                 else self._evaluator.containers.element(values, step)
             )
+        plain = False
         for value in values:
             for leaf in self.leaves(value):
+                if type(leaf) in _CROSSING:
+                    if plain:
+                        continue
+                    plain = True
                 yield Part(node, leaf, is_callable)
 
     def _is_partial(self, node: cst.BaseExpression) -> TypeGuard[cst.Call]:
@@ -335,6 +340,8 @@ _PLAIN: set[type[cst.CSTNode]] = {
 }
 _ALIKE: frozenset[type] = frozenset({Computed, Constant, Generator, Lambda, Unknown})
 """Kinds of which one in a container is as good as many."""
+_CROSSING: frozenset[type] = frozenset({Computed, Constant, Unknown})
+"""Of those, the kinds that nothing stops."""
 _DISPLAYS = (cst.List, cst.Tuple, cst.ListComp, cst.BinaryOperation)
 _TUPLE_TYPES = frozenset({"collections.namedtuple", "typing.NamedTuple"})
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})

@@ -81,6 +81,7 @@ class UnpicklableReturn(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield the returns, and the callables, whose results can't come back."""
+        looked_at: set[tuple[cst.FunctionDef, Transport]] = set()
         for task in program.tasks:
             transport = program.crossing.transport(task)
             if transport is None or transport.starting or task.callable is None:
@@ -90,32 +91,43 @@ class UnpicklableReturn(Rule):
             values = program.values(task.callable)
             made = {v for v in values if isinstance(v, Class)}
             for function in program.sides.functions(v for v in values if v not in made):
-                if isinstance(function, cst.FunctionDef):
-                    yield from self._of_function(program, task, transport, function)
+                if not isinstance(function, cst.FunctionDef):
+                    continue
+                if not _LEAVING_RESULTS.issuperset(decorator_names(program.tree, function)):
+                    continue
+                yield from self._of_what_it_is(program, task, function)
+                if (function, transport) not in looked_at:
+                    looked_at.add((function, transport))
+                    yield from self._of_returns(program, task, transport, function)
 
-    def _of_function(
-        self, program: Program, task: Task, transport: Transport, function: cst.FunctionDef
+    def _of_what_it_is(
+        self, program: Program, task: Task, function: cst.FunctionDef
     ) -> Iterator[Finding]:
-        if not _LEAVING_RESULTS.issuperset(decorator_names(program.tree, function)):
-            return
+        """A finding where the callable is handed over, if all that it gives can't come back."""
         scope = program.tree.scopes[function]
-        name = function.name.value
         if scope.is_generator or function.asynchronous is not None:
             assert task.callable is not None
             kind = "generator" if scope.is_generator else "coroutine"
             yield self.finding(
                 task.callable,
-                what=f"{name}() returns a {kind}, which",
+                what=f"{function.name.value}() returns a {kind}, which",
                 consequence=_fails(program, task),
                 instead="return a list" if kind == "generator" else "await it in the worker",
             )
+
+    def _of_returns(
+        self, program: Program, task: Task, transport: Transport, function: cst.FunctionDef
+    ) -> Iterator[Finding]:
+        """The returns whose value can't come back."""
+        scope = program.tree.scopes[function]
+        if scope.is_generator or function.asynchronous is not None:
             return
         for statement in scope.returns:
             culprit = self._culprit(program, transport, statement)
             if culprit is not None:
                 yield self.finding(
                     statement,
-                    what=f"what {name}() returns here, {culprit.what},",
+                    what=f"what {function.name.value}() returns here, {culprit.what},",
                     consequence=_fails(program, task),
                     instead="return plain data",
                 )
