@@ -238,7 +238,7 @@ class Typestate:
             if loosely:
                 return (state._replace(phase=Phase.UNKNOWN, event=None),)
             if not state.thrown and isinstance(event.node, cst.Call):
-                self._record.troubles.setdefault((fault, event.node), state.event)
+                self._record.troubles.setdefault((fault, event.node), set()).add(state.event)
             return ()  # it raises: nothing runs on
         target = self._machine.moves.get((phase, effect))
         if effect is Effect.JOIN or effect is Effect.LEAVE:

@@ -32,13 +32,13 @@ class Record:
     Attributes:
         joined: the events of which some path has a ``join()`` after them.
         unjoined: those of which some path has none; true if only an exception leads there.
-        troubles: the events that go wrong, and what brought the thing there.
+        troubles: the events that go wrong, and what brings the thing there on some path.
         reached: the phases in which each event came.
     """
 
     joined: set[cst.CSTNode] = field(default_factory=set)
     unjoined: dict[cst.Call, bool] = field(default_factory=dict)
-    troubles: dict[tuple[Fault, cst.Call], cst.CSTNode | None] = field(default_factory=dict)
+    troubles: dict[tuple[Fault, cst.Call], set[cst.CSTNode | None]] = field(default_factory=dict)
     reached: dict[cst.CSTNode, set[Phase]] = field(default_factory=dict)
 
 
@@ -66,15 +66,24 @@ class Verdict:
             if any(self._may_follow(join, here) for join in joins):
                 continue
             life.unjoined.append(event)
-        for (fault, node), earlier in record.troubles.items():
+        for (fault, node), befores in record.troubles.items():
+            earlier = self._last(befores)
             if fault is Fault.JOINED_WHILE_OPEN:
                 if not self._may_be_ended_before(node):
                     life.early_joins.append(node)
             elif fault is Fault.JOINED_UNSTARTED:
                 if record.reached[node] == {first}:
                     life.troubles.append(Trouble(fault, node, earlier))
-            elif earlier is None or not self._is_told(node, earlier):
+            elif not any(e is not None and self._is_told(node, e) for e in befores):
                 life.troubles.append(Trouble(fault, node, earlier))
+
+    def _last(self, events: Iterable[cst.CSTNode | None]) -> cst.CSTNode | None:
+        """The last in the text, so that the same file always gives the same message."""
+        last: cst.CSTNode | None = None
+        for event in events:
+            if event is not None and (last is None or self._tree.before(last, event)):
+                last = event
+        return last
 
     def _is_told(self, node: cst.CSTNode, earlier: cst.CSTNode) -> bool:
         """Does another function leave word of the earlier event, and this one asks for it?
