@@ -93,9 +93,14 @@ class Spinning:
         self._tree = program.tree
 
     def loop_of(self, poll: Poll) -> cst.While | None:
-        """The innermost ``while`` of the function that asks at every turn."""
+        """The innermost ``while`` of the function that asks at every turn, and asks on.
+
+        ``while not q.empty(): q.get()`` takes what is there: the loop around it asks on.
+        """
         for loop in self._program.loops.around(poll.node):
-            if isinstance(loop, cst.While):
+            if isinstance(loop, cst.While) and not (
+                self._tree.is_within(poll.node, loop.test) and self.is_finished(loop.test, True)
+            ):
                 return loop
         return None
 

@@ -166,6 +166,10 @@ class References:
                 if binding.node is owner:
                     for load in self._tree.loads_of(binding):
                         yield Reference(load, 1)
+            if scope.kind is ScopeKind.CLASS:
+                for node in self._tree.attributes.get(owner.name.value, ()):
+                    if Class(owner) in self._evaluator.values(node):
+                        yield Reference(node, 1)
 
     def _with_aliases(self, references: list[Reference]) -> list[Reference]:
         """Add what else the value is called: ``work = f``, ``f if x else g``, ``w := f``."""

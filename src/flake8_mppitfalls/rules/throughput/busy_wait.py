@@ -103,8 +103,6 @@ class BusyWait(Rule):
 
     def _ends(self, program: Program, spinning: Spinning, poll: Poll, loop: cst.While) -> bool:
         """Does the loop end when the queue is empty? Then MPP801 speaks."""
-        if program.tree.is_within(poll.node, loop.test):
-            return spinning.is_finished(loop.test, True)
         for parent in program.tree.ancestors(poll.node):
             if parent is loop:
                 return False
