@@ -8,9 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from flake8_mppitfalls.rules import registry
-from flake8_mppitfalls.rules.base import Rule
-from flake8_mppitfalls.settings import OPT_IN_CODES
+from flake8_mppitfalls.pages.page import Page, all_pages
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN = "<!-- rules: made by scripts/readme_table.py -->\n"
@@ -20,7 +18,7 @@ END = "<!-- end of rules -->\n"
 def table() -> str:
     """The table, in Markdown."""
     head = ["| code | name | finds | |", "| --- | --- | --- | --- |"]
-    return "\n".join(head + [_row(rule) for rule in registry.all_rules()]) + "\n"
+    return "\n".join(head + [_row(page) for page in all_pages()]) + "\n"
 
 
 def renewed(text: str) -> str:
@@ -32,16 +30,10 @@ def renewed(text: str) -> str:
     return before + begin + table() + end + after
 
 
-def _row(rule: type[Rule]) -> str:
-    summary = (rule.__doc__ or "").strip().splitlines()[0]
-    cells = [rule.code, rule.name, summary.replace("``", "`").replace("|", "\\|"), _default(rule)]
+def _row(page: Page) -> str:
+    summary = page.summary.replace("|", "\\|")
+    cells = [page.code, page.name, summary, "" if page.default == "on" else page.default]
     return f"| {' | '.join(cells)} |".replace("|  |", "| |")
-
-
-def _default(rule: type[Rule]) -> str:
-    if rule.opt_in:
-        return "opt-in"
-    return "part opt-in" if rule.code in OPT_IN_CODES else ""
 
 
 def main() -> int:

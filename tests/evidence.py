@@ -1,4 +1,4 @@
-"""What the runs of the trap fixtures showed: docs/evidence.md, read, made and compared.
+"""What the runs of the trap fixtures showed: docs/evidence.md, made and compared.
 
 The text is kept stable: paths, addresses, process numbers and times are taken out, and a row is
 left as it stands while a run differs from it in numbers only.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from fixture_header import Header, main_file
 from fixture_runs import FIXTURES, Case
 from run_fixture import Run
+
+from flake8_mppitfalls.pages.evidence import Row, version_order, without_numbers
 
 EVIDENCE = FIXTURES.parent / "docs" / "evidence.md"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -59,7 +61,6 @@ process numbers and times are taken out.
 _HEADING = """\
 | Rule | Fixture | Start method | Shows | Seen | Python |
 | --- | --- | --- | --- | --- | --- |"""
-_ROW = re.compile(r"\| (.*?) \| `(.*?)` \| ([\w, ]+) \| (\w+) \| (.*) \| ([\d., ]+) \|")
 _EXPECTED = re.compile(r"#((?: ?MPP\d{3}@\d+)+)\s*$", re.MULTILINE)
 _CODE = re.compile(r"MPP\d{3}")
 _SCRUBBED = (
@@ -68,30 +69,6 @@ _SCRUBBED = (
     (re.compile(r"\b(pid|PID)([= ]+)\d+"), r"\1\2…"),
     (re.compile(r"\b\d+(?:\.\d+)? ?(?:s|ms|seconds)\b"), "… s"),
 )
-
-
-@dataclass(frozen=True, order=True)
-class Row:
-    """What was seen of one fixture under one start method, by these versions of Python.
-
-    (In the file, start methods that show the same share a line.)
-    """
-
-    rule: str
-    fixture: str
-    start: str
-    kind: str
-    seen: tuple[str, ...]
-    versions: tuple[str, ...]
-
-    @property
-    def case(self) -> tuple[str, str]:
-        return self.fixture, self.start
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Equal for rows that differ in numbers (and versions) only."""
-        return (*self.case, self.kind, frozenset(map(_without_numbers, self.seen)))
 
 
 def fixture_name(header: Header) -> str:
@@ -117,10 +94,6 @@ def _scrub(line: str) -> str:
         line = pattern.sub(kept, line)
     line = line.strip().replace("`", "'")
     return line if len(line) <= _WIDTH else line[: _WIDTH - 1] + "…"
-
-
-def _without_numbers(line: str) -> str:
-    return re.sub(r"\d+(\.\d+)?", "0", line)
 
 
 def _matches(header: Header, output: str) -> list[list[tuple[str, ...]]]:
@@ -169,29 +142,15 @@ def confirms(case: Case, run: Run, row: Row) -> bool:
     if _is_left_to_chance(case.header.expectations[0].pattern.pattern):
         pattern = case.header.expectations[0].pattern
         return bool(row.seen and pattern.search(run.output)) and all(map(pattern.search, row.seen))
-    written = set(map(_without_numbers, row.seen))
+    written = set(map(without_numbers, row.seen))
     possible = [
-        [set(map(_without_numbers, lines)) for lines in places]
+        [set(map(without_numbers, lines)) for lines in places]
         for places in _matches(case.header, run.output)
     ]
     printed = {line for places in possible for lines in places for line in lines}
     return written <= printed and all(
         any(lines <= written for lines in places) for places in possible
     )
-
-
-def read_rows(text: str) -> list[Row]:
-    """The rows of docs/evidence.md."""
-    rows = []
-    for line in text.splitlines():
-        match = _ROW.fullmatch(line)
-        if match:
-            rule, fixture, starts, kind, cell, versions = match.groups()
-            cell = cell.replace("\\|", "|")
-            seen = tuple(cell[1:-1].split("`<br>`")) if cell.startswith("`") else ()
-            for start in starts.split(", "):
-                rows.append(Row(rule, fixture, start, kind, seen, tuple(versions.split(", "))))
-    return rows
 
 
 def merge(old: Iterable[Row], new: Iterable[Row], valid: set[tuple[str, str]]) -> list[Row]:
@@ -210,16 +169,12 @@ def merge(old: Iterable[Row], new: Iterable[Row], valid: set[tuple[str, str]]) -
     for row in new:
         seen = wording.get(row.key, row.seen)
         versions = merged[row.key].versions if row.key in merged else ()
-        versions = tuple(sorted({*versions, *row.versions}, key=_version_order))
+        versions = tuple(sorted({*versions, *row.versions}, key=version_order))
         merged[row.key] = replace(row, seen=seen, versions=versions)
     return sorted(
         merged.values(),
-        key=lambda row: (row.rule, row.fixture, row.start, _version_order(row.versions[0])),
+        key=lambda row: (row.rule, row.fixture, row.start, version_order(row.versions[0])),
     )
-
-
-def _version_order(version: str) -> tuple[int, ...]:
-    return tuple(map(int, version.split(".")))
 
 
 def render(rows: Iterable[Row], headers: Iterable[Header]) -> str:

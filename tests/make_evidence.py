@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from evidence import EVIDENCE, fixture_name, is_evidence, merge, read_rows, render, row_of, write
+from evidence import EVIDENCE, fixture_name, is_evidence, merge, render, row_of, write
 from fixture_runs import Runs, cases, headers
 from run_fixture import problems, report
+
+from flake8_mppitfalls.pages.evidence import read_rows
 
 
 def main() -> int:

@@ -10,12 +10,10 @@ from evidence import (
     EVIDENCE,
     PYTHON,
     SHOWN_BY_TESTS,
-    Row,
     confirms,
     fixture_name,
     is_evidence,
     merge,
-    read_rows,
     render,
     row_of,
     rules_of,
@@ -24,6 +22,7 @@ from fixture_header import parse_header
 from fixture_runs import FIXTURES, Case, cases, headers, runs_of
 from run_fixture import Run
 
+from flake8_mppitfalls.pages.evidence import Row, read_rows
 from flake8_mppitfalls.rules.registry import all_rules
 
 TRAPS = [case for case in cases() if is_evidence(case.header)]

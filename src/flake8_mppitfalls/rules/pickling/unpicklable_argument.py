@@ -46,7 +46,7 @@ class UnpicklableArgument(Rule):
             TypeError: cannot pickle 'generator' object
             NotImplementedError: pool objects cannot be passed between processes or pickled
 
-        (``cannot pickle 'TextIOWrapper' instances`` since Python 3.13.) With ``apply_async`` the
+        (``cannot pickle 'TextIOWrapper' instances`` since Python 3.12.) With ``apply_async`` the
         error waits in the result: where nobody calls ``get()``, the task is lost without a word.
 
     Example:
