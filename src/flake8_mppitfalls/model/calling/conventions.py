@@ -48,6 +48,8 @@ _OTHERS_KEYWORDS = frozenset(
 """Parameters of the process APIs: each has some of them."""
 _FOR_SUBMIT = frozenset("args kwargs kwds callback error_callback chunksize timeout".split())
 _CALLABLES = ("target", "func", "fn")
+_NUMBERS = ("int", "bool", "float")
+"""A chunksize, be it a good one or not."""
 _COMPARED = ("'list'", "'str'", "'tuple'")
 _EXECUTOR_KEYWORDS = frozenset({"fn", "timeout", "chunksize", "buffersize"})
 
@@ -245,14 +247,14 @@ class Conventions:
         values = known(self._evaluator.values(extra))
         if values and not any(self._may_be_number(value) for value in values):
             return True
-        if task.name.startswith("starmap") or self._nature.of_expression(extra) == "int":
+        if task.name.startswith("starmap") or self._nature.of_expression(extra) in _NUMBERS:
             return False
         return self._takes(task, 1) is False and self._takes(task, 2) is True
 
     def _may_be_number(self, value: Value) -> bool:
         kind = self._nature.type_of(value)
         if kind is not None:
-            return kind in ("int", "bool", "NoneType")
+            return kind in _NUMBERS or kind == "NoneType"
         return self._nature.is_iterable(value) is not True
 
     def _takes(self, task: Task, positional: int) -> bool | None:

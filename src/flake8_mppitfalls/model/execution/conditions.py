@@ -67,7 +67,7 @@ class Conditions:
         self._tree = evaluator.tree
         self._leaving: dict[tuple[cst.CSTNode, int], tuple[int, World]] = {}
         self._places: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
-        self._early: dict[cst.CSTNode, list[tuple[int, cst.If]]] = {}
+        self._early: dict[cst.CSTNode, list[tuple[int, cst.BaseExpression, bool]]] = {}
 
     def is_guarded(self, node: cst.CSTNode) -> bool:
         """True if ``node`` runs in the main program only: not when a child imports the file."""
@@ -157,8 +157,10 @@ class Conditions:
         return known
 
     def _first_leaving(self, block: cst.Module | cst.IndentedBlock, world: World) -> int:
-        """The place of the first ``if`` in a block that leaves it in ``world``."""
+        """The place of the first ``if`` or ``assert`` in a block that leaves it in ``world``."""
         for place, statement in enumerate(block.body):
+            if any(self.truth(test, world) is False for test in _asserted(statement)):
+                return place
             branch: cst.CSTNode | None = statement
             while isinstance(branch, cst.If):
                 truth = self.truth(branch.test, world)
@@ -174,22 +176,24 @@ class Conditions:
                     return place
         return len(block.body)
 
-    def _guarding(self, block: cst.Module | cst.IndentedBlock) -> list[tuple[int, cst.If]]:
-        """The ``if`` statements of a block whose body leaves it, with their places."""
+    def _guarding(
+        self, block: cst.Module | cst.IndentedBlock
+    ) -> list[tuple[int, cst.BaseExpression, bool]]:
+        """The tests of a block by which it is left early: their places, and how they go on."""
         known = self._early.get(block)
         if known is None:
-            known = self._early[block] = [
-                (place, statement)
-                for place, statement in enumerate(block.body)
-                if isinstance(statement, cst.If) and self._leaves(statement.body)
-            ]
+            known = self._early[block] = []
+            for place, statement in enumerate(block.body):
+                if isinstance(statement, cst.If) and self._leaves(statement.body):
+                    known.append((place, statement.test, False))
+                known += [(place, test, True) for test in _asserted(statement)]
         return known
 
     def holding(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, bool]]:
         """The tests of its function that have come out so where ``node`` is reached.
 
         Those around it, and those whose block leaves earlier: after ``if not n: return`` the test
-        was false.
+        was false, after ``assert n`` it was true.
         """
         child = node
         for parent in self._tree.ancestors(node):
@@ -203,8 +207,8 @@ class Conditions:
             elif isinstance(parent, (cst.Module, cst.IndentedBlock)):
                 place = self._positions(parent).get(child, 0)
                 before = bisect.bisect_left(self._guarding(parent), place, key=lambda pair: pair[0])
-                for _, statement in self._guarding(parent)[max(0, before - MOST_EARLIER) : before]:
-                    yield statement.test, False
+                for _, test, truth in self._guarding(parent)[max(0, before - MOST_EARLIER) : before]:
+                    yield test, truth
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
                 return
             child = parent
@@ -465,6 +469,14 @@ class Conditions:
         if isinstance(node, cst.Name):
             return self._tree.qualified(node) or dotted_name(node) * (node.value == "__name__")
         return ""
+
+
+def _asserted(statement: cst.CSTNode) -> Iterator[cst.BaseExpression]:
+    """The tests of the ``assert`` statements on one line of a block."""
+    if isinstance(statement, cst.SimpleStatementLine):
+        for small in statement.body:
+            if isinstance(small, cst.Assert):
+                yield small.test
 
 
 def _pattern_matches(pattern: cst.MatchPattern, subject: object) -> bool | None:
