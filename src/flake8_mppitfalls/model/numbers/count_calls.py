@@ -12,12 +12,12 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, At
 from flake8_mppitfalls.model.numbers import amounts
 from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, Type, between, merged
-from flake8_mppitfalls.model.values import Container, Result
+from flake8_mppitfalls.model.values import Container, External, Function, Lambda, Result
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.numbers.counts import Counts
-    from flake8_mppitfalls.model.values import ResultMember
+    from flake8_mppitfalls.model.values import ResultMember, Value
     from flake8_mppitfalls.syntax.tree import Tree
 
 PROCESSORS = frozenset(
@@ -53,6 +53,7 @@ _DEFAULTS = frozenset(
     "click.Option".split()
 )
 """Calls that stand for a default value: the first argument, or ``default=``."""
+_FACTORIES = frozenset({"default_factory", "factory"})
 _GETTING = frozenset({"get", "pop", "setdefault", "getint", "get_int", "getfloat"})
 
 
@@ -60,8 +61,7 @@ def of_external(counts: Counts, name: str, call: cst.Call, at: At) -> Amounts:
     """What a call of a function from elsewhere gives."""
     plain = api.canonical(name)
     if plain in PROCESSORS:
-        text = dotted_name(call.func) or plain
-        return (between(1, source=f"{text}()", processors=True),)
+        return _processors(dotted_name(call.func) or plain)
     if name in _READING:
         return _environment(counts, call, at)
     if name == "input":
@@ -87,6 +87,10 @@ def of_external(counts: Counts, name: str, call: cst.Call, at: At) -> Amounts:
     return UNKNOWN
 
 
+def _processors(function: str) -> Amounts:
+    return (between(1, source=f"{function}()", processors=True),)
+
+
 def _environment(counts: Counts, call: cst.Call, at: At) -> Amounts:
     """``os.environ.get("JOBS", 4)``: a string, or the default."""
     if len(call.args) > 1 and not call.args[1].star:
@@ -98,9 +102,22 @@ def _default_of(counts: Counts, call: cst.Call, at: At) -> Amounts:
     for arg in call.args:
         if arg.keyword is not None and arg.keyword.value == "default":
             return counts.value(arg.value, at)
+        if arg.keyword is not None and arg.keyword.value in _FACTORIES:
+            return merged(*(_of_factory(counts, v) for v in counts.values(arg.value)))
     name = dotted_name(call.func).rpartition(".")[2]
     if name in {"Option", "Argument", "Field"} and call.args and call.args[0].keyword is None:
         return counts.value(call.args[0].value, at)
+    return UNKNOWN
+
+
+def _of_factory(counts: Counts, value: Value) -> Amounts:
+    """What a function without arguments gives: ``field(default_factory=os.cpu_count)``."""
+    if isinstance(value, External) and api.canonical(value.name) in PROCESSORS:
+        return _processors(value.name)
+    if isinstance(value, Lambda):
+        return counts.value(value.node.body, ANYWHERE)
+    if isinstance(value, Function) and value.node.asynchronous is None:
+        return counts.returned(value.node, None)
     return UNKNOWN
 
 
