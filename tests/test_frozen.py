@@ -7,7 +7,6 @@ and their process group is killed at a deadline.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -20,14 +19,13 @@ from pathlib import Path
 import pytest
 from fixture_runs import FIXTURES
 from run_fixture import end_group
+from tools import missing, need
 
 pytestmark = pytest.mark.slow
 
 PROGRAMS = sorted((FIXTURES / "frozen").glob("*.py"))
 ENOUGH = 6
 DEADLINE = 30.0
-# Set where a missing PyInstaller is an error and no reason to skip.
-REQUIRED = "MPP_REQUIRE_FROZEN"
 
 
 @dataclass(frozen=True)
@@ -37,12 +35,6 @@ class Frozen:
     output: str
     starts: int
     status: int | None
-
-
-def missing(reason: str) -> None:
-    if os.environ.get(REQUIRED):
-        pytest.fail(f"{reason} ({REQUIRED} is set)")
-    pytest.skip(reason)
 
 
 def freeze(program: Path, folder: Path) -> Path:
@@ -97,8 +89,7 @@ def frozen(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Frozen]:
     """All programs, frozen side by side and run one after the other."""
     if not sys.platform.startswith("linux"):
         pytest.skip("these programs are frozen on Linux only")
-    if importlib.util.find_spec("PyInstaller") is None:
-        missing("PyInstaller is not installed: pip install '.[frozen]'")
+    need("PyInstaller")
     folders = [tmp_path_factory.mktemp(program.stem) for program in PROGRAMS]
     with ThreadPoolExecutor(2) as pool:
         executables = list(pool.map(freeze, PROGRAMS, folders))
