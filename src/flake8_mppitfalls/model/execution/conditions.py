@@ -206,8 +206,9 @@ class Conditions:
                 yield parent.left, isinstance(parent.operator, cst.And)
             elif isinstance(parent, (cst.Module, cst.IndentedBlock)):
                 place = self._positions(parent).get(child, 0)
-                before = bisect.bisect_left(self._guarding(parent), place, key=lambda pair: pair[0])
-                for _, test, truth in self._guarding(parent)[max(0, before - MOST_EARLIER) : before]:
+                tests = self._guarding(parent)
+                before = bisect.bisect_left(tests, place, key=lambda entry: entry[0])
+                for _, test, truth in tests[max(0, before - MOST_EARLIER) : before]:
                     yield test, truth
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
                 return
