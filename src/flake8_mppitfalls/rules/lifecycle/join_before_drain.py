@@ -13,7 +13,7 @@ from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.lives.machine import Fault
-from flake8_mppitfalls.model.values import Constant, External, Made
+from flake8_mppitfalls.model.values import Constant, External, Made, Result
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -80,7 +80,11 @@ class JoinBeforeDrain(Rule):
         for process in program.made.get(api.Kind.PROCESS, ()):
             life = program.lifetimes.of(process)
             wrong = {t.node for t in life.troubles if t.fault is Fault.JOINED_UNSTARTED}
-            joins = [call for call in life.calls("join") if call not in wrong]
+            joins = [
+                call
+                for call in (*life.calls("join"), *_own_joins(program, process))
+                if call not in wrong and not program.sides.functions(program.values(call.func))
+            ]
             for thing in program.handovers.of(process) if joins else ():
                 if not _is_made_here(thing):
                     continue
@@ -91,12 +95,41 @@ class JoinBeforeDrain(Rule):
                         yield self._found(program, join, thing)
 
     def _found(self, program: Program, join: cst.Call, thing: Made) -> Finding:
+        assert isinstance(join.func, cst.Attribute)
+        receivers = program.values(join.func.value)
+        unbound = any(isinstance(v, External) for v in receivers)  # ``Process.join(self)``
+        named = any(isinstance(v, Made) for v in receivers)  # not so for ``super()``
         return self.finding(
             join,
-            process=program.receiver(join, "the process"),
+            process=program.receiver(join, "the process") if named else "the process",
             channel="the pipe" if thing.kind is api.Kind.CONNECTION else "the queue",
-            result="they are lost" if join.args else "both sides wait for ever",
+            result="they are lost" if len(join.args) > unbound else "both sides wait for ever",
         )
+
+
+def _own_joins(program: Program, process: Made) -> Iterator[cst.Call]:
+    """``self.join()``, ``super().join()``, ``Process.join(self)`` in a method of its class."""
+    if process.cls is None:
+        return
+    methods = program.evaluator.classes.methods(process.cls)
+    for node in program.tree.attributes.get("join", ()):
+        call = program.tree.parent(node)
+        if isinstance(call, cst.Call) and call.func is node:
+            method = program.tree.function_of(call).node
+            if method in methods and _is_own(program, process, node.value, call):
+                yield call
+
+
+def _is_own(program: Program, process: Made, receiver: cst.BaseExpression, call: cst.Call) -> bool:
+    for value in program.values(receiver):
+        if isinstance(value, Made) and value.site is value.cls:
+            return True
+        if isinstance(value, Result) and value.name == "super":
+            return True
+        if isinstance(value, External):
+            maker = api.maker(value.name)
+            return maker is not None and maker.makes is process.kind and len(call.args) > 0
+    return False
 
 
 def _is_made_here(thing: Made) -> bool:
@@ -117,6 +150,7 @@ class _Case:
         self._starts = Effect(program.runs, self._started, passes)
         self._joins = Effect(program.runs, self._joined, passes)
         self._ends = Effect(program.runs, self._ended, passes)
+        self._own_joins = list(_own_joins(program, process))
         self._possible: bool | None = None
 
     def is_joined_first(self, join: cst.Call) -> bool:
@@ -146,6 +180,8 @@ class _Case:
         if isinstance(call.func, cst.Attribute) and call.func.attr.value in names:
             values = self._program.values(call.func.value)
             if any(isinstance(v, Made) and v.site is self._process.site for v in values):
+                yield call
+            elif call in self._own_joins:
                 yield call
 
     def _is_touched_before(self, join: cst.Call) -> bool:
