@@ -300,11 +300,8 @@ class Program:
         name = dotted_name(node)
         if name:
             return name if len(name) <= longest else otherwise
-        try:
-            text = self.tree.module.code_for_node(node).strip()
-        except RecursionError:
-            return otherwise
-        return text if len(text) <= longest and "\n" not in text else otherwise
+        text = self.tree.text(node)
+        return text if 0 < len(text) <= longest and "\n" not in text else otherwise
 
     def callable_name(self, task: Task) -> str:
         """What a task calls, for a message."""

@@ -49,6 +49,7 @@ class Tree:
         self.name_scopes: dict[cst.CSTNode, Scope] = {}
         self._order: dict[cst.CSTNode, int] = {}
         self._owned_loads: dict[str, dict[Scope, list[cst.Name]]] = {}
+        self._texts: dict[cst.CSTNode, str] = {}
         self.late: list[tuple[Scope, Binding]] = []
         walk(self, module)
 
@@ -130,27 +131,37 @@ class Tree:
         while stack:
             current = stack.pop()
             yield current
-            children = list(self.children(current))
-            if not into_functions and current is not node:
-                if isinstance(current, cst.FunctionDef):
-                    children = [c for c in children if c is not current.body]
-                elif isinstance(current, cst.Lambda):
-                    children = [c for c in children if c is not current.body]
+            children = self.children(current)
+            if current.__class__ in _FUNCTIONS and not into_functions and current is not node:
+                body = current.body  # type: ignore[attr-defined]
+                children = [child for child in children if child is not body]
             stack.extend(reversed(children))
 
-    def children(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    def children(self, node: cst.CSTNode) -> list[cst.CSTNode]:
         """The visited children of ``node``, in order of evaluation."""
-        fields = FIELDS.get(type(node)) or SCOPE_FIELDS.get(type(node))
-        if fields is None:
-            return
-        for name in fields:
+        kind = type(node)
+        found: list[cst.CSTNode] = []
+        for name in FIELDS.get(kind) or SCOPE_FIELDS.get(kind) or ():
             value = getattr(node, name)
-            if value is None or isinstance(value, str):
+            # Optional fields hold MaybeSentinel where LibCST decides about the text.
+            if value is None or value.__class__ in _NO_NODES:
                 continue
-            if isinstance(value, cst.CSTNode):
-                yield value
-            elif isinstance(value, (tuple, list)):
-                yield from value
+            if value.__class__ is tuple or value.__class__ is list:
+                found.extend(value)
+            else:
+                found.append(value)
+        return found
+
+    def text(self, node: cst.CSTNode) -> str:
+        """The source of an expression; empty for one that is nested too deeply."""
+        known = self._texts.get(node)
+        if known is None:
+            try:
+                known = self.module.code_for_node(node).strip()
+            except RecursionError:
+                known = ""
+            self._texts[node] = known
+        return known
 
     def lookup(self, node: cst.Name, scope: Scope | None = None) -> list[Binding]:
         """The bindings that a name read at ``node`` may have; empty for builtins and unknowns."""
@@ -214,5 +225,8 @@ def _is_inside(owner: cst.CSTNode, child: cst.CSTNode, inner: cst.CSTNode) -> bo
         return not (child is owner.for_in and inner is owner.for_in.iter)
     return True
 
+
+_FUNCTIONS: frozenset[type] = frozenset({cst.FunctionDef, cst.Lambda})
+_NO_NODES: frozenset[type] = frozenset({str, cst.MaybeSentinel})
 
 __all__ = ["Tree", "dotted_name"]

@@ -26,6 +26,7 @@ def walk(tree: Tree, module: cst.Module) -> None:
     name_scopes = tree.name_scopes
     special = _SPECIAL
     fields = FIELDS
+    sentinel = cst.MaybeSentinel
     stack: list[tuple[cst.CSTNode, Scope]] = [(module, tree.module_scope)]
     pop, push = stack.pop, stack.append
     while stack:
@@ -56,17 +57,16 @@ def walk(tree: Tree, module: cst.Module) -> None:
             continue
         for name in reversed(names):
             value = getattr(node, name)
-            if value is None or value.__class__ is str:
+            # Optional fields hold MaybeSentinel where LibCST decides about the text.
+            if value is None or value.__class__ is str or value.__class__ is sentinel:
                 continue
             if value.__class__ is tuple or value.__class__ is list:
                 for child in reversed(value):
                     parents[child] = node
                     push((child, scope))
             else:
-                # Optional fields hold MaybeSentinel where LibCST decides about the text.
-                if isinstance(value, cst.CSTNode):
-                    parents[value] = node
-                    push((value, scope))
+                parents[value] = node
+                push((value, scope))
     for scope, binding in tree.late:
         _bind(tree, scope, binding)
 

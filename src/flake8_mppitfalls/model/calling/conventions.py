@@ -455,8 +455,8 @@ class Conventions:
         return self._program.source(task.callable, "f") if task.callable is not None else "f"
 
     def _text(self, node: cst.BaseExpression, longest: int = 30) -> str:
-        text = self._tree.module.code_for_node(node)
-        return text if len(text) <= longest and "\n" not in text else "…"
+        text = self._tree.text(node)
+        return text if 0 < len(text) <= longest and "\n" not in text else "…"
 
     def _listed(self, positional: list[cst.BaseExpression]) -> str:
         return ", ".join(self._text(node) for node in positional[1:])

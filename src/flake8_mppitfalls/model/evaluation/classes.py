@@ -167,6 +167,8 @@ class Classes:
         path: tuple[int, ...] = ()
         child: cst.CSTNode = node
         parent = self._tree.parent(child)
+        if type(parent) not in _HOLDING_TARGETS:
+            return None
         while isinstance(parent, (cst.Element, cst.StarredElement, cst.Tuple, cst.List)):
             if isinstance(parent, (cst.Tuple, cst.List)):
                 index = next((i for i, e in enumerate(parent.elements) if e is child), STARRED)
@@ -188,3 +190,19 @@ class Classes:
             if isinstance(item, cst.WithItem):
                 return Store(node, item.item, path, Bound.WITH)
         return None
+
+
+_HOLDING_TARGETS: frozenset[type] = frozenset(
+    {
+        cst.Element,
+        cst.StarredElement,
+        cst.Tuple,
+        cst.List,
+        cst.AssignTarget,
+        cst.AnnAssign,
+        cst.AugAssign,
+        cst.For,
+        cst.AsName,
+    }
+)
+"""What an assignment target may stand in."""

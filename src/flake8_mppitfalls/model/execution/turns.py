@@ -8,11 +8,12 @@ or several threads run the loop side by side.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.loops import COMPREHENSIONS
 from flake8_mppitfalls.model.numbers.worker_counts import constructors
 from flake8_mppitfalls.syntax.tree import dotted_name
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Made
 
+DEEPEST = 3
+"""How many calls up a loop is looked for."""
+_PLAIN = frozenset({"staticmethod", "classmethod", "wraps", "override", "final", "no_type_check"})
+"""Decorators that leave a function what it is."""
 _SUBMITTING = frozenset({"apply_async", "map_async", "starmap_async", "submit", "run_in_executor"})
 _QUICK = frozenset(
     "append add put put_nowait get get_nowait recv send start debug info warning error critical "
@@ -36,6 +41,28 @@ _QUICK_BUILTINS = frozenset(
 )
 
 
+class Turn(NamedTuple):
+    """A loop that at every turn hands out a task and waits for it.
+
+    ``start`` leads from the call that hands it out to the loop, by the calls of the functions in
+    between; ``awaiting`` likewise from where it is waited for. In most loops both are one call.
+    """
+
+    loop: Loop
+    start: tuple[cst.CSTNode, ...]
+    awaiting: tuple[cst.CSTNode, ...]
+
+    @property
+    def is_direct(self) -> bool:
+        """True if the loop does both itself."""
+        return len(self.start) == 1 and len(self.awaiting) == 1
+
+    @property
+    def is_one_call(self) -> bool:
+        """True if one call in the loop does both."""
+        return self.start[-1] is self.awaiting[-1]
+
+
 class Turns:
     """Answers about the tasks that the loops of one module hand out."""
 
@@ -46,37 +73,109 @@ class Turns:
         self._alone: dict[cst.CSTNode, bool] | None = None
         self._begun: dict[cst.CSTNode, list[cst.Call]] = {}
         self._slow: dict[cst.CSTNode, list[cst.CSTNode]] = {}
+        self._calls: dict[tuple[cst.CSTNode, int], list[tuple[cst.CSTNode, ...]]] = {}
 
-    def loop_of(self, node: cst.CSTNode, receivers: Iterable[Made]) -> Loop | None:
-        """The innermost loop that runs ``node`` at every turn, if its pool is made outside."""
-        loop = next(self._loops.around(node), None)
-        if loop is None:
-            return None
-        for made in receivers:
-            if self._tree.is_within(made.site, loop) and not self._is_iterable(made.site, loop):
-                return None  # the pool itself is made at every turn
-        return loop
+    # -- which loop ----------------------------------------------------------------------------
+
+    def of(
+        self, start: cst.CSTNode, awaiting: cst.CSTNode, receivers: Iterable[Made] = ()
+    ) -> Iterator[Turn]:
+        """The loops that run both places at every turn, themselves or in what they call.
+
+        Those apart that make the pool itself at every turn.
+        """
+        starts = {way[-1]: way for way in self._ways(start)}
+        loops: dict[cst.CSTNode, list[tuple[cst.CSTNode, ...]]] = {}
+        for place, way in starts.items():
+            loops.setdefault(next(self._loops.around(place)), []).append(way)
+        for way in self._ways(awaiting):
+            loop = next(self._loops.around(way[-1]))
+            for other in loops.get(loop, ()):
+                turn = Turn(loop, other, way)
+                if len(loops[loop]) == 1 or turn.is_one_call:
+                    if not any(self._is_made_in(turn, made) for made in receivers):
+                        yield turn
+
+    def _ways(self, node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, ...]]:
+        """From a place by the calls of its function out to a loop, if it is in none itself."""
+        if next(self._loops.around(node), None) is not None:
+            yield (node,)
+            return
+        function = self._tree.function_of(node).node
+        if depth >= DEEPEST or not isinstance(function, cst.FunctionDef):
+            return
+        known = self._calls.get((function, depth))
+        if known is None:
+            known = self._calls[function, depth] = []
+            if self._is_plain(function):
+                for site in self._program.references.calls(function):
+                    known += self._ways(site.call, depth + 1)
+        for way in known:
+            yield (node, *way)
+
+    def _is_plain(self, function: cst.FunctionDef) -> bool:
+        """Does its body run each time that it is called?"""
+        if function.asynchronous is not None or self._tree.scopes[function].is_generator:
+            return False
+        decorators = {name.rpartition(".")[2] for name in decorator_names(self._tree, function)}
+        return decorators <= _PLAIN
+
+    def _is_made_in(self, turn: Turn, made: Made) -> bool:
+        loop = turn.loop
+        if self._tree.is_within(made.site, loop):
+            return not self._is_iterable(made.site, loop)
+        function = self._tree.function_of(made.site).node
+        return not turn.is_direct and function in self._loops.called_in(loop)
 
     def _is_iterable(self, node: cst.CSTNode, loop: Loop) -> bool:
         return isinstance(loop, cst.For) and self._tree.is_within(node, loop.iter)
 
-    def must_be_serial(
-        self, loop: Loop, call: cst.Call, awaiting: cst.Call, given: Iterable[cst.CSTNode]
-    ) -> bool:
-        """True if the loop has a reason to wait for the task of ``call`` before the next turn.
+    # -- reasons to wait -----------------------------------------------------------------------
 
-        ``awaiting`` is where it waits; ``given`` are the arguments of the task.
+    def must_be_serial(self, turn: Turn, given: Iterable[cst.CSTNode]) -> bool:
+        """True if the loop has a reason to wait for the task before the next turn.
+
+        ``given`` are the arguments of the task.
         """
+        loop, start, awaiting = turn.loop, turn.start[-1], turn.awaiting[-1]
         if not self._loops.goes_round(awaiting, loop):
             return True  # it is tried until it is done
-        if self._loops.is_in_several_threads(call):
+        if self._loops.is_in_several_threads(turn.start[0]):
             return True
         fed = self._loops.fed_by(awaiting, loop)
-        if call is not awaiting:
-            fed |= self._loops.fed_by(call, loop)
+        if start is not awaiting:
+            fed |= self._loops.fed_by(start, loop)
+        given = list(given)
+        if not turn.is_direct and self._reads_changes(given, loop):
+            return True
+        if isinstance(start, cst.Call) and len(turn.start) > 1:
+            given = [arg.value for arg in start.args]
         if any(self._loops.is_fed(node, fed) for node in given):
             return True
         return self._loops.is_ended_by(awaiting, loop, fed)
+
+    def _reads_changes(self, given: list[cst.CSTNode], loop: Loop) -> bool:
+        """Do the arguments come from what the loop, or a function in it, changes?"""
+        called = self._loops.called_in(loop)
+        seen: set[cst.CSTNode] = set()
+        work = list(given)
+        while work:
+            for node in self._tree.walk(work.pop(), into_functions=True):
+                if node in seen:
+                    continue
+                seen.add(node)
+                if isinstance(node, cst.Attribute):
+                    if self._loops.is_attribute_changed(node.attr.value, loop):
+                        return True
+                elif isinstance(node, cst.Name):
+                    for binding in self._tree.lookup(node):
+                        where = self._tree.function_of(binding.node)
+                        if where is binding.scope and where.is_function:
+                            if binding.value is not None:
+                                work.append(binding.value)
+                        elif where.node in called or self._tree.is_within(binding.node, loop):
+                            return True
+        return False
 
     def has_one_worker(self, task: Task) -> bool:
         """True if each pool that the task may go to has a single worker."""
@@ -93,19 +192,23 @@ class Turns:
             self._alone.get(made.site, False) for made in task.receivers
         )
 
-    def others(self, loop: Loop, task: cst.Call) -> bool:
-        """True if the loop starts other processes or tasks in the same turn."""
+    def others(self, turn: Turn, task: cst.Call) -> bool:
+        """True if other processes or tasks are started in the same turn."""
+        blocks: list[cst.CSTNode] = [turn.loop]
+        if not turn.is_direct:
+            blocks += self._loops.called_in(turn.loop)
         return any(
             node is not task and not self._is_start_of(node, task)
-            for node in self._beginnings(loop)
+            for block in blocks
+            for node in self._beginnings(block)
         )
 
-    def _beginnings(self, loop: Loop) -> list[cst.Call]:
-        """The calls of a loop that start a process or hand out a task."""
-        known = self._begun.get(loop)
+    def _beginnings(self, block: cst.CSTNode) -> list[cst.Call]:
+        """The calls of a loop or function that start a process or hand out a task."""
+        known = self._begun.get(block)
         if known is None:
-            known = self._begun[loop] = []
-            for node in self._loops.body_of(loop):
+            known = self._begun[block] = []
+            for node in self._nodes_of(block):
                 if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
                     name = node.func.attr.value
                     if name == "start" or (
@@ -113,6 +216,11 @@ class Turns:
                     ):
                         known.append(node)
         return known
+
+    def _nodes_of(self, block: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        if isinstance(block, (cst.For, cst.While, *COMPREHENSIONS)):
+            return self._loops.body_of(block)
+        return self._tree.walk(block)
 
     def _is_start_of(self, start: cst.Call, made: cst.Call) -> bool:
         func = start.func
@@ -130,19 +238,34 @@ class Turns:
         else:
             stores = self._program.evaluator.classes.stores(handle.attr.value)
             places = [s.node for s in stores if dotted_name(s.node) == dotted_name(handle)]
+        block: cst.CSTNode = loop
+        if not self._tree.is_within(handle, loop):
+            block = self._tree.function_of(handle).node
         return any(
-            self._tree.is_within(place, loop) and self._tree.before(place, handle)
+            self._tree.is_within(place, block) and self._tree.before(place, handle)
             for place in places
         )
 
-    def works_meanwhile(self, loop: Loop, start: cst.CSTNode, awaiting: cst.CSTNode) -> bool:
-        """True if the loop does other work between handing out a task and waiting for it."""
-        if isinstance(loop, COMPREHENSIONS):
+    def works_meanwhile(self, turn: Turn) -> bool:
+        """True if other work is done between handing out the task and waiting for it."""
+        for start in turn.start:
+            function = self._tree.function_of(start)
+            for awaiting in turn.awaiting:
+                if self._tree.function_of(awaiting) is function:
+                    within = start is turn.start[-1] and awaiting is turn.awaiting[-1]
+                    block = turn.loop if within else function.node
+                    return self._works_between(block, start, awaiting)
+        return True
+
+    def _works_between(
+        self, block: cst.CSTNode, start: cst.CSTNode, awaiting: cst.CSTNode
+    ) -> bool:
+        if isinstance(block, COMPREHENSIONS):
             return False
         first, last = self._tree.statement_of(start), self._tree.statement_of(awaiting)
         if first is last:
             return False
-        for node in self._slow_in(loop):
+        for node in self._slow_in(block):
             if self._tree.before(node, start):
                 continue
             if not self._tree.before(node, awaiting):
@@ -151,13 +274,13 @@ class Turns:
                 return True
         return False
 
-    def _slow_in(self, loop: Loop) -> list[cst.CSTNode]:
-        """The calls of a loop that take time, in order."""
-        known = self._slow.get(loop)
+    def _slow_in(self, block: cst.CSTNode) -> list[cst.CSTNode]:
+        """The calls of a loop or function that take time, in order."""
+        known = self._slow.get(block)
         if known is None:
-            known = self._slow[loop] = [
+            known = self._slow[block] = [
                 node
-                for node in self._loops.body_of(loop)
+                for node in self._nodes_of(block)
                 if isinstance(node, cst.Await)
                 or (isinstance(node, cst.Call) and not self._is_quick(node))
             ]

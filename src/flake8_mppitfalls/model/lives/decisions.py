@@ -66,7 +66,7 @@ class Decisions:
 
     def text(self, node: cst.BaseExpression) -> str:
         """The source of an expression."""
-        return self._tree.module.code_for_node(node)
+        return self._tree.text(node)
 
     def taken(self, known: Known, test: cst.BaseExpression, truth: bool) -> Known | None:
         """What is known on one side of a test; ``None`` where no path leads there."""

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.scopes import Scope
 
 _READ = (UseKind.METHOD, UseKind.MEMBER)
+_JUNCTIONS = (PointKind.CATCH, PointKind.HANDLER, PointKind.RERAISE, PointKind.LEAVE)
+"""Points that only lead on what was thrown elsewhere, or end a ``with`` block."""
+
 DEEPEST = 30
 """How many calls deep something is followed before its state is unknown."""
 
@@ -357,7 +360,9 @@ class Typestate:
 
     def _may_be_left_at(self, point: Point, states: frozenset[State]) -> None:
         """Note that an exception out of a point, caught by nobody, leaves the thing as it was."""
-        if point.exceptional or point.node is None or self._settles_in(point.node):
+        if point.kind in _JUNCTIONS or point.exceptional or point.node is None:
+            return
+        if self._settles_in(point.node):
             return
         if any(state.phase is self._machine.first for state in states):
             if any(isinstance(node, cst.Call) for node in self._tree.walk(point.node)):

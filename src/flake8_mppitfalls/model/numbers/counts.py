@@ -127,7 +127,7 @@ class Counts:
 
     def text(self, node: cst.CSTNode) -> str:
         """The source text of an expression."""
-        return self._tree.module.code_for_node(node)
+        return self._tree.text(node)
 
     def length(self, node: cst.BaseExpression) -> int | None:
         """How many elements a tuple or list has, where the file shows it."""

@@ -74,10 +74,7 @@ def is_on_windows(program: Program, constructor: Constructor) -> bool:
 
 def source_of(program: Program, node: cst.BaseExpression, longest: int = 40) -> str:
     """The text of a short expression, for a message; empty for a long one."""
-    try:
-        text = program.tree.module.code_for_node(node).strip()
-    except RecursionError:
-        return ""
+    text = program.tree.text(node)
     return text if len(text) <= longest and "\n" not in text else ""
 
 

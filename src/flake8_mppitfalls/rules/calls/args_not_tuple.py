@@ -92,8 +92,8 @@ class ArgsNotTuple(Rule):
         if not kinds and not _is_alone_in_parentheses(program, given):
             return
         bare = given.with_changes(lpar=(), rpar=()) if _has_parentheses(given) else given
-        text = program.tree.module.code_for_node(bare).strip()
-        if len(text) > 45 or "\n" in text:
+        text = program.tree.text(bare)
+        if not text or len(text) > 45 or "\n" in text:
             text = "…"
         named = any(arg.value is given and arg.keyword is not None for arg in task.call.args)
         prefix = f"{parameter}=" if named else ""

@@ -145,11 +145,11 @@ def _is_false(value: Value) -> bool:
 def _instead(program: Program, task: Task | None, call: cst.Call, slot: str) -> str:
     """How the function is handed over."""
     name = program.source(call.func, "f")
-    module = program.tree.module
     args = [arg for arg in call.args if not arg.star and arg.keyword is None]
-    texts = [module.code_for_node(arg.value) for arg in args]
+    texts = [program.tree.text(arg.value) for arg in args]
     plain = len(args) == len(call.args) and sum(map(len, texts)) <= 40
-    listed = ", ".join(texts) if plain and not any("\n" in text for text in texts) else "…"
+    short = plain and all(text and "\n" not in text for text in texts)
+    listed = ", ".join(texts) if short else "…"
     inner = f"({listed},)" if len(texts) == 1 and listed != "…" else f"({listed})"
     if slot in api.CALLBACKS:
         return f"{slot}={name}"

@@ -20,6 +20,10 @@ _METHODS = ("close", "interrupt", "is_alive", "join", "kill", "run", "start", "t
 _ATTRIBUTES = frozenset({*_SETTABLE, *_READ_ONLY, *_METHODS})
 _WORDS = {word: word for word in sorted(_ATTRIBUTES)} | {"daemonic": "daemon"}
 """What one slip leads away from, and the attribute that is meant."""
+_BARE = {word.replace("_", "") for word in _WORDS}
+_STARTS = {(word[0], len(word) + more) for word in _BARE for more in (-1, 0, 1)}
+_ENDS = {(word[-1], len(word) + more) for word in _BARE for more in (-1, 0, 1)}
+"""One slip leaves the first or the last letter as it is."""
 _TO_BE_SET = ("daemon", "authkey")
 
 
@@ -102,6 +106,8 @@ def _meant(name: str) -> str | None:
     if name in _ATTRIBUTES or name.startswith("_"):
         return None
     plain = name.replace("_", "").lower()
+    if (plain[:1], len(plain)) not in _STARTS and (plain[-1:], len(plain)) not in _ENDS:
+        return None  # more than one slip
     for word, meant in _WORDS.items():
         if plain == word.replace("_", ""):
             return meant

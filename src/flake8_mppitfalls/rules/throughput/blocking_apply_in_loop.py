@@ -16,7 +16,8 @@ class BlockingApplyInLoop(Rule):
     """``pool.apply()`` in a loop runs one task after the other.
 
     What it does:
-        Finds ``apply()`` of a process pool in a loop or comprehension.
+        Finds ``apply()`` of a process pool in a loop or comprehension, or in a function that
+        this module calls in one.
 
     Why it is bad:
         ``apply()`` waits for its task. So one worker works at a time, the others are idle, and
@@ -64,9 +65,11 @@ class BlockingApplyInLoop(Rule):
             if any(made.kind is not api.Kind.POOL for made in task.receivers):
                 continue
             turns = program.turns
-            loop = turns.loop_of(task.call, task.receivers)
-            if loop is None or turns.has_one_worker(task):
+            if turns.has_one_worker(task):
                 continue
             given = list(turns.given_to(task))
-            if not turns.must_be_serial(loop, task.call, task.call, given):
+            if any(
+                not turns.must_be_serial(turn, given)
+                for turn in turns.of(task.call, task.call, task.receivers)
+            ):
                 yield self.finding(task.call, callable=program.callable_name(task))
