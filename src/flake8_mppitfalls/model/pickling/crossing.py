@@ -139,6 +139,14 @@ class Crossing:
         """The values that an expression brings, with containers and partials opened."""
         return [part.value for part in self._parts.of_expression(node)]
 
+    def arriving(self, function: cst.FunctionDef) -> Iterator[Value]:
+        """What the parameters of a function bring, with containers and partials opened."""
+        for bindings in self._tree.scopes[function].bindings.values():
+            for binding in bindings:
+                if binding.kind is Bound.PARAMETER:
+                    for value in self._evaluator.bound(binding):
+                        yield from self._parts.leaves(value)
+
     def _is_never_started(self, task: Task) -> bool:
         """True for a ``Process`` that this file makes and clearly never starts."""
         if task.gives is not api.Kind.PROCESS:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.pickling.crossing import Culprit
     from flake8_mppitfalls.model.pickling.refusals import Transport
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.values import Value
 
 _LEAVING_RESULTS = frozenset(
     {"staticmethod", "classmethod", "functools.lru_cache", "functools.cache"}
@@ -122,8 +123,14 @@ class UnpicklableReturn(Rule):
         scope = program.tree.scopes[function]
         if scope.is_generator or function.asynchronous is not None:
             return
+        arrived: set[Value] | None = None
         for statement in scope.returns:
             culprit = self._culprit(program, transport, statement)
+            if culprit is not None and arrived is None:
+                arrived = set(program.crossing.arriving(function))
+            if culprit is not None and arrived and culprit.part.value in arrived:
+                if culprit.store is None or not program.tree.is_within(culprit.store, function):
+                    continue  # it came to the worker, so it can go back; else the call is told of
             if culprit is not None:
                 yield self.finding(
                     statement,
