@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,16 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.lives.handovers import SHARED
-from flake8_mppitfalls.model.values import Constant, External, Made, Member
+from flake8_mppitfalls.model.values import UNKNOWN, Constant, External, Made, Member, Result
 from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.lives.life import Life
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.values import Value
 
 _WAITING = frozenset("get join recv recv_bytes wait wait_for result".split())
 """Methods of queues, pipe ends, events and so on that wait for somebody else."""
@@ -174,14 +177,45 @@ class _Judge:
             elif isinstance(value, Member):
                 if value.name in _WAITING and value.receiver.kind in SHARED:
                     yield True
-        func = call.func
-        if isinstance(func, cst.Attribute) and func.attr.value in _SERVING:
-            values = self._program.values(func.value)
-            if not any(isinstance(v, Made) for v in values) and not step.functions:
-                if not self._is_text(func.value):
-                    yield True
+        if isinstance(call.func, cst.Attribute) and self._may_serve(call.func, step):
+            yield True
         if self._is_given_on(call):
             yield True
+
+    def _may_serve(self, func: cst.Attribute, step: Step) -> bool:
+        """A method of what the file does not show: a server's, or of what the process talks to."""
+        if not self._partners.isdisjoint(self._keys(func.value)):
+            return True
+        if func.attr.value not in _SERVING or step.functions:
+            return False
+        values = self._program.values(func.value)
+        return not any(isinstance(v, Made) for v in values) and not self._is_text(func.value)
+
+    @cached_property
+    def _partners(self) -> frozenset[object]:
+        """Objects that the file does not show, which the process got or got something from."""
+        site = self._made.site
+        task = self._program.task_of(site) if isinstance(site, cst.Call) else None
+        found: set[object] = set()
+        for given in task.given() if task is not None else ():
+            for node in (given.expression, *self._givers(given.expression)):
+                if any(_is_foreign(value) for value in self._program.values(node)):
+                    found.update(self._keys(node))
+        return frozenset(found)
+
+    def _givers(self, node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+        """``hub`` for ``hub.connect()`` and for a name that stands for it."""
+        expressions: list[cst.BaseExpression | None] = [node]
+        if isinstance(node, cst.Name):
+            expressions = [b.value for b in self._program.evaluator.bindings(node)]
+        for expression in expressions:
+            if isinstance(expression, cst.Call) and isinstance(expression.func, cst.Attribute):
+                yield expression.func.value
+
+    def _keys(self, node: cst.BaseExpression) -> Sequence[object]:
+        if isinstance(node, cst.Name):
+            return self._program.evaluator.bindings(node)
+        return [dotted_name(node)] if isinstance(node, cst.Attribute) else []
 
     def _is_text(self, node: cst.BaseExpression) -> bool:
         """``", ".join(words)``, ``os.path.join(…)``."""
@@ -268,3 +302,11 @@ class _Judge:
         if isinstance(func, cst.Attribute) and func.attr.value in _SERVING - {"join", "wait"}:
             return self._is_text(func.value)
         return True
+
+
+def _is_foreign(value: Value) -> bool:
+    """May it be of a module that is neither this one nor one of the standard library?"""
+    if isinstance(value, Result):
+        module, dot, _ = value.name.partition(".")
+        return bool(dot) and module not in sys.stdlib_module_names
+    return value is UNKNOWN

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.values import BoundMethod, Instance, Made
+from flake8_mppitfalls.model.values import BoundMethod, Instance, Made, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.classes import Store
     from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
 
@@ -62,8 +63,8 @@ class AttributeSetInChild(Rule):
         or a queue or pipe over which the child sends what it found.
 
     Known limits:
-        Silent where the parent assigns the attribute, too, after the constructor, and for methods
-        that both sides call.
+        Silent where the parent assigns the attribute, too, after the constructor, for methods that
+        both sides call, and for an argument of the process that its target keeps as it is.
 
     References:
         Python documentation, ``multiprocessing``, "Exchanging objects between processes".
@@ -134,6 +135,8 @@ def _set_in_child(
             if store is not None:
                 if store.kind is Bound.AUGMENTED and _is_shared(program, node):
                     continue  # MPP312
+                if _is_no_news(program, store, function):
+                    continue
                 place = node
             else:
                 change = program.changes.at(node)
@@ -146,6 +149,20 @@ def _set_in_child(
         for name, nodes in found.items()
         if not _is_assigned_in_parent(program, family, name)
     }
+
+
+def _is_no_news(program: Program, store: Store, function: cst.CSTNode | None) -> bool:
+    """What the parent gave the child with its start, or ``None`` to let go of something."""
+    if store.path or store.kind is not Bound.ASSIGN:
+        return False
+    if isinstance(store.value, cst.Name):
+        bindings = program.evaluator.bindings(store.value)
+        if bindings and all(
+            b.kind is Bound.PARAMETER and b.scope.node is function for b in bindings
+        ):
+            return any(entry.function is function for entry in program.sides.entries())
+    values = program.values(store.value)
+    return bool(values) and all(is_none(value) for value in values)
 
 
 def _is_container(program: Program, node: cst.Attribute) -> bool:
