@@ -228,7 +228,7 @@ class Program:
     @cached_property
     def rebuilding(self) -> Rebuilding:
         """Which exceptions can be made again from what pickle keeps of them."""
-        return Rebuilding(self.evaluator, self.crossing.attributes)
+        return Rebuilding(self.evaluator)
 
     @cached_property
     def crossing(self) -> Crossing:
@@ -280,6 +280,8 @@ class Program:
             for value in self.values(call):
                 if isinstance(value, Made) and value.site is call:
                     found.setdefault(value.kind, []).append(value)
+        for value in self.evaluator.records.shared():
+            found.setdefault(value.kind, []).append(value)
         return found
 
     def api_calls(self, name: str) -> list[cst.Call]:

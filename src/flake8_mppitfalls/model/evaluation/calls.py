@@ -60,7 +60,7 @@ _CONTAINERS = {
     "itertools.product": "iterator",
     "multiprocessing.connection.wait": "list",
 }
-_WRAPPERS = {"contextlib.closing", "contextlib.nullcontext", "copy.copy", "iter"}
+_WRAPPERS = {"contextlib.closing", "contextlib.nullcontext", "copy.copy", "iter", "staticmethod"}
 """Calls that give their first argument back, as far as we are concerned."""
 TRANSPARENT_DECORATORS = frozenset(
     {

@@ -51,6 +51,56 @@ class Containers:
         """What the values hold: for a dict its values."""
         return union((), *(self._elements(value) for value in values))
 
+    def under(self, values: Values, key: cst.BaseExpression) -> Values:
+        """What the values hold under a key; for what is no dict, anything that they hold."""
+        wanted = self._constant(key)
+        if wanted is None:
+            return self.elements(values)
+        return union(
+            (),
+            *(
+                self._under(value, wanted)
+                if isinstance(value, Container) and self.is_dict(value)
+                else self._elements(value)
+                for value in values
+            ),
+        )
+
+    def is_dict(self, value: Value) -> bool:
+        """True for a dict that is written out in this module."""
+        return isinstance(value, Container) and value.type == "dict"
+
+    def _under(self, container: Container, wanted: object) -> Values:
+        groups: list[Values] = []
+        for expression, nested in self.contributions(container):
+            values = self._evaluator.values(expression)
+            if nested:
+                groups.append(self.elements(values))
+                continue
+            key = self._key_of(expression)
+            if key is None or key == wanted:
+                groups.append(values)
+        return union((), *groups) or (UNKNOWN,)
+
+    def _key_of(self, value: cst.BaseExpression) -> object:
+        """The key under which ``value`` is put into a dict; ``None`` where that is not shown."""
+        parent = self._evaluator.tree.parent(value)
+        if isinstance(parent, cst.DictElement):
+            return self._constant(parent.key)
+        if isinstance(parent, cst.Arg) and parent.keyword is not None:
+            return parent.keyword.value
+        if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
+            target = parent.targets[0].target
+            if isinstance(target, cst.Subscript) and len(target.slice) == 1:
+                part = target.slice[0].slice
+                return self._constant(part.value) if isinstance(part, cst.Index) else None
+        return None
+
+    def _constant(self, node: cst.BaseExpression) -> object:
+        """The one string or number that an expression is, if it is one."""
+        text = self._evaluator.text(node)
+        return text if text is not None else self._evaluator.integer(node)
+
     def iterated(self, values: Values) -> Values:
         """What iterating over the values gives: for a dict its keys."""
         return union(
@@ -268,7 +318,8 @@ class Containers:
         mapping = self.is_mapping(container)
         if name in _VIEWS:
             return (Container(call, name),) if mapping else (UNKNOWN,)
-        held = self._elements(container)
+        first = call.args[0].value if call.args and not call.args[0].star else None
+        held = self.under((container,), first) if first is not None else self._elements(container)
         if mapping and len(call.args) > 1 and call.args[1].keyword is None:
             return union(held, self._evaluator.values(call.args[1].value))
         if name == "get":

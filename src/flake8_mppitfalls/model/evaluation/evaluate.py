@@ -17,6 +17,7 @@ from flake8_mppitfalls.model.evaluation.annotations import Annotations
 from flake8_mppitfalls.model.evaluation.calls import Calls
 from flake8_mppitfalls.model.evaluation.classes import Classes, Store, decorator_names
 from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Containers
+from flake8_mppitfalls.model.evaluation.records import Records
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.values import (
     DEFAULT,
@@ -34,6 +35,7 @@ from flake8_mppitfalls.model.values import (
     Lambda,
     Made,
     Member,
+    Partial,
     Result,
     ResultMember,
     Value,
@@ -75,6 +77,7 @@ class Evaluator:
         self.annotations = Annotations(self)
         self.containers = Containers(self)
         self.calls = Calls(self)
+        self.records = Records(self)
         self._known: dict[object, Values] = {}
         self._bound: dict[object, Values] = {}
         self._flows: dict[Scope, Flow] = {}
@@ -383,7 +386,10 @@ class Evaluator:
     ) -> Values | None:
         """What ``receiver.name`` may be, or ``None`` where the class does not say."""
         groups: list[Values] = []
-        for c in self.classes.mro(cls):
+        field = self.records.values(receiver, name) if not isinstance(receiver, Class) else None
+        if field is not None:
+            groups.append(field)
+        for c in self.classes.mro(cls) if field is None else ():
             bindings = self.tree.scopes[c].bindings.get(name, ())
             for binding in bindings:
                 if isinstance(binding.node, cst.FunctionDef):
@@ -506,13 +512,19 @@ class Evaluator:
         if not containers:
             return (UNKNOWN,)
         if index is not None and index >= 0:
-            return self.containers.element(containers, index)
-        return self.containers.elements(containers)
+            lists = tuple(v for v in containers if not self.containers.is_dict(v))
+            dicts = tuple(v for v in containers if self.containers.is_dict(v))
+            return union(
+                self.containers.element(lists, index), self.containers.under(dicts, part.value)
+            )
+        return self.containers.under(containers, part.value)
 
     def _boolean(self, node: cst.BooleanOperation) -> Values:
         left, right = self.values(node.left), self.values(node.right)
         if isinstance(node.operator, cst.Or):
             left = tuple(v for v in left if not (isinstance(v, Constant) and not v.value))
+        else:
+            left = union((), *(_if_false(v, node) for v in left))
         return union(left, right)
 
     def _binary(self, node: cst.BinaryOperation) -> Values:
@@ -560,6 +572,19 @@ class Evaluator:
             value = values[0].value
             return value if isinstance(value, int) and not isinstance(value, bool) else None
         return None
+
+
+def _if_false(value: Value, node: cst.CSTNode) -> Values:
+    """What a value is where it is false: the result of ``value and …``."""
+    if isinstance(value, Constant):
+        return () if value.value else (value,)
+    if isinstance(value, Result):
+        return (Computed(node),)  # None, or something empty
+    if isinstance(value, (Function, Lambda, Class, BoundMethod, Member, External, Partial)):
+        return ()
+    if isinstance(value, Made) and value.kind is not api.Kind.PROXY:
+        return ()
+    return (value,)
 
 
 _SINGLETONS = {"None": None, "True": True, "False": False}

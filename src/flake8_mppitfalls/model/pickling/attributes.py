@@ -7,14 +7,13 @@ the object before, and, behind them, what the constructor leaves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
-from flake8_mppitfalls.model.pickling import picklable
 from flake8_mppitfalls.model.values import Class, Instance, Made
 from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope
 
@@ -24,15 +23,13 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.classes import Store
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.model.evaluation.references import References
-    from flake8_mppitfalls.model.values import Value, Values
+    from flake8_mppitfalls.model.values import Values
     from flake8_mppitfalls.syntax.tree import Tree
 
     Owner: TypeAlias = Instance | Made
 
 DEEPEST = 3
 """How many calls back the state of an object is looked for."""
-
-_FIELDS = frozenset({"dataclasses.field", "attr.ib", "attr.attrib", "attr.field", "attrs.field"})
 
 
 class Content(NamedTuple):
@@ -75,7 +72,7 @@ class Attributes:
         known = self._names.get(cls)
         if known is None:
             own = self._stores()
-            found: dict[str, None] = dict.fromkeys(self.fields(cls))
+            found: dict[str, None] = dict.fromkeys(self._evaluator.records.fields(cls))
             for method in self._evaluator.classes.methods(cls):
                 found.update(dict.fromkeys(own.get(method, ())))
             found.update(dict.fromkeys(self._outside.get(cls, ())))
@@ -414,75 +411,11 @@ class Attributes:
 
     # -- dataclasses ---------------------------------------------------------------------------
 
-    def is_dataclass(self, cls: cst.ClassDef) -> bool:
-        """True where the constructor is made from the annotated names of the class."""
-        if "typing.NamedTuple" in self._evaluator.classes.external_bases(cls):
-            return True
-        return any(name in picklable.DATACLASSES for name in decorator_names(self._tree, cls))
-
-    def fields(self, cls: cst.ClassDef) -> list[str]:
-        """The fields of a dataclass in the order of its ``__init__``'s parameters."""
-        if not self.is_dataclass(cls):
-            return []
-        names: dict[str, None] = {}
-        for c in reversed(self._evaluator.classes.mro(cls)):
-            for name, bindings in self._tree.scopes[c].bindings.items():
-                if bindings[0].kind in (Bound.ASSIGN, Bound.ANNOTATED):
-                    if bindings[0].annotation is not None or self._is_field(bindings[0].value):
-                        names[name] = None
-        return list(names)
-
-    def _is_field(self, node: cst.CSTNode | None) -> bool:
-        return isinstance(node, cst.Call) and self._tree.qualified(node.func) in _FIELDS
-
     def _field_contents(self, owner: Owner, name: str) -> Iterator[Content]:
-        cls = owner.cls
-        if cls is None:
-            return
-        fields = self.fields(cls)
-        if name not in fields:
-            return
-        binding = next(
-            self._tree.scopes[c].bindings[name][0]
-            for c in self._evaluator.classes.mro(cls)
-            if name in self._tree.scopes[c].bindings
-        )
-        sites: Iterable[cst.Call]
-        sites = [owner.site] if isinstance(owner.site, cst.Call) else self._calls_of(cls)
-        for site in sites:
-            if any(arg.star for arg in site.args):
-                continue
-            given = argument(site, fields, name)
-            if given is not None:
-                yield Content(self._evaluator.values(given), binding.node)
-            else:
-                yield from self._default(binding)
-        if not sites:
-            yield from self._default(binding)
-
-    def _calls_of(self, cls: cst.ClassDef) -> list[cst.Call]:
-        """The calls of a class by its name."""
-        calls = self._tree.calls_of.get(cls.name.value, ())
-        return [call for call in calls if Class(cls) in self._evaluator.values(call.func)]
-
-    def _default(self, binding: Binding) -> Iterator[Content]:
-        value = binding.value
-        if value is None:
-            return
-        if not self._is_field(value):
-            yield Content(self._evaluator.values(value), binding.node)
-            return
-        assert isinstance(value, cst.Call)
-        for arg in value.args:
-            if arg.keyword is None:
-                continue
-            if arg.keyword.value == "default":
-                yield Content(self._evaluator.values(arg.value), binding.node)
-            elif arg.keyword.value in {"default_factory", "factory"}:
-                made: list[Value] = []
-                for factory in self._evaluator.values(arg.value):
-                    made += self._evaluator.calls.of(factory, value)
-                yield Content(tuple(made), binding.node)
+        records = self._evaluator.records
+        for values in records.contents(owner, name):
+            assert owner.cls is not None
+            yield Content(values, records.binding(owner.cls, name).node)
 
 
 def _targets(target: cst.BaseExpression) -> Iterator[cst.BaseExpression]:

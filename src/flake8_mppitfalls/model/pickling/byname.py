@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.records import DATACLASSES
 from flake8_mppitfalls.model.pickling import picklable
 from flake8_mppitfalls.model.values import BoundMethod, Function, Lambda, Result
 from flake8_mppitfalls.syntax.tree import dotted_name
@@ -48,7 +49,7 @@ class ByName:
             return f"{node.name.value}()"
         assert isinstance(node, cst.ClassDef)
         names = decorator_names(self._tree, node)
-        if not all(n in picklable.DATACLASSES or n in _NEUTRAL_FOR_CLASSES for n in names):
+        if not all(n in DATACLASSES or n in _NEUTRAL_FOR_CLASSES for n in names):
             return None
         return f"class {node.name.value}"
 

@@ -230,13 +230,6 @@ PLAIN_BASES = frozenset(
 """Bases from elsewhere that leave the pickling of an instance's attributes to ``object``."""
 
 
-DATACLASSES = frozenset(
-    {"dataclasses.dataclass", "attr.s", "attr.attrs", "attr.define", "attr.dataclass"}
-    | {"attrs.define", "attrs.mutable", "attrs.frozen", "attr.frozen", "attr.mutable"}
-    | {"pydantic.dataclasses.dataclass"}
-)
-"""Decorators that give a class an ``__init__`` that stores its fields, and leave its name."""
-
 SUBMODULES = frozenset(
     {"os.path", "concurrent.futures", "importlib.util", "logging.handlers", "urllib.parse"}
     | {"urllib.request", "xml.etree.ElementTree", "xml.dom.minidom", "email.message"}

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
-    from flake8_mppitfalls.model.pickling.attributes import Attributes
 
 _SPECIAL = ("UnicodeError", "BaseExceptionGroup")
 """Built-in exceptions whose own constructors take what others don't."""
@@ -38,10 +37,9 @@ class Signature(NamedTuple):
 class Rebuilding:
     """Answers for the exceptions of one module whether they survive pickle."""
 
-    def __init__(self, evaluator: Evaluator, attributes: Attributes) -> None:
+    def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._tree = evaluator.tree
-        self._attributes = attributes
 
     def classes(self) -> list[cst.ClassDef]:
         """The exceptions of this module that have a constructor of their own."""
@@ -82,10 +80,10 @@ class Rebuilding:
                     first = call.args[0].value if call.args else None
                     if isinstance(first, cst.Name) and first.value == c.name.value:
                         return False
-        return self._constructor(cls) is not None or self._attributes.is_dataclass(cls)
+        return self._constructor(cls) is not None or self._evaluator.records.is_record(cls)
 
     def _constructor(self, cls: cst.ClassDef) -> cst.FunctionDef | None:
-        if self._attributes.is_dataclass(cls):
+        if self._evaluator.records.is_record(cls):
             return None
         return self._evaluator.classes.method(cls, "__init__")
 
@@ -109,7 +107,7 @@ class Rebuilding:
         return Signature(least, None if has_star else len(positional), keyword_only)
 
     def _dataclass_signature(self, cls: cst.ClassDef) -> Signature | None:
-        fields = self._attributes.fields(cls)
+        fields = self._evaluator.records.fields(cls)
         least = most = 0
         for name in fields:
             bindings = next(
