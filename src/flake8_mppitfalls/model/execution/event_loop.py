@@ -27,6 +27,8 @@ _WAITS = {
     "exception": api.Kind.FUTURE,
     "join": api.Kind.PROCESS,
 }
+_ENDS = {"join": api.Kind.POOL, "shutdown": api.Kind.EXECUTOR}
+_ASKING = frozenset({"done", "running", "cancelled", "ready", "successful"})
 MOST_ASKED = 200
 """So many places that may settle a name are looked at."""
 
@@ -63,6 +65,10 @@ class EventLoop:
             for call in self._tree.calls_of.get(name, ()):
                 if self._is_in_coroutine(call) and self._waits_for_group(call):
                     yield Stop(call, f"{self._program.source(call.func, name)}() waits")
+        for name, kind in _ENDS.items():
+            for call in self._tree.calls_of.get(name, ()):
+                if self._is_in_coroutine(call) and self._waits_at_the_end(call, kind):
+                    yield Stop(call, f"{self._program.source(call, name + '()')} waits for tasks")
         yield from self._blocks()
 
     def _is_in_coroutine(self, node: cst.CSTNode) -> bool:
@@ -122,7 +128,32 @@ class EventLoop:
         timeout = argument(call, ("timeout",), "timeout")
         if timeout is not None and self._program.evaluator.integer(timeout) == 0:
             return False
+        owners = {v.owner.site for v in made if v.owner is not None}
+        if len(owners) == 1 and self._has_ended(owners.pop(), call):
+            return False
         return not self._is_known_to_be_done(func.value, call)
+
+    def _has_ended(self, executor: cst.CSTNode, call: cst.Call) -> bool:
+        """Has the function waited for all tasks of an executor before a call?"""
+        function = self._tree.function_of(call)
+        ends: list[tuple[cst.CSTNode, cst.BaseExpression]] = [
+            (block, item.item) for block in self._tree.nodes(cst.With) for item in block.items
+        ]
+        ends += [
+            (end, end.func.value)
+            for end in self._tree.calls_of.get("shutdown", ())
+            if isinstance(end.func, cst.Attribute) and not end.args
+        ]
+        return any(
+            self._tree.function_of(end) is function
+            and self._tree.before(end, call)
+            and not self._tree.is_within(call, end)
+            and any(
+                isinstance(v, Made) and v.kind is api.Kind.EXECUTOR and v.site is executor
+                for v in self._program.values(receiver)
+            )
+            for end, receiver in ends
+        )
 
     def _waits_for_group(self, call: cst.Call) -> bool:
         if self._tree.qualified(call.func) not in _GROUP_WAITS or not call.args:
@@ -176,6 +207,8 @@ class EventLoop:
         if self._tree.qualified(call.func) in _GROUP_WAITS:
             return True
         name = call.func.attr.value if isinstance(call.func, cst.Attribute) else ""
+        if name in _WAITS and not call.args:
+            return True
         return name in ("add_done_callback", "terminate", "kill", "cancel")
 
     def _names_of(self, handle: cst.BaseExpression) -> set[str]:
@@ -218,11 +251,66 @@ class EventLoop:
     def _is_left(self, task: Task, block: cst.With) -> bool:
         """True if nothing inside the block awaits the task, and nobody may do it for us."""
         uses = self._program.uses.of(task.call)
-        return not any(self._may_wait(use, block) for use in uses)
+        inside = [use for use in uses if self._is_within(use.node, block)]
+        return not any(self._is_handed_on(use) for use in uses) and not any(
+            self._may_wait(use) for use in inside
+        )
 
-    def _may_wait(self, use: Use, block: cst.With) -> bool:
-        if use.kind in (UseKind.STORED, UseKind.RETURNED, UseKind.YIELDED, UseKind.KEPT):
-            return True
-        if not self._is_within(use.node, block):
+    def _waits_at_the_end(self, call: cst.Call, kind: api.Kind) -> bool:
+        """``pool.join()``, ``executor.shutdown()``: are there tasks that nobody has awaited?"""
+        if not isinstance(call.func, cst.Attribute):
             return False
-        return use.kind in (UseKind.AWAITED, UseKind.PASSED, UseKind.ITERATED, UseKind.METHOD)
+        wait = argument(call, ("wait",), "wait")
+        if wait is not None and dotted_name(wait) != "True":
+            return False
+        function = self._tree.function_of(call).node
+        pools = {
+            v.site
+            for v in self._program.values(call.func.value)
+            if isinstance(v, Made) and v.kind is kind
+        }
+        return any(
+            self._tree.function_of(task.call).node is function
+            and self._tree.before(task.call, call)
+            and self._is_pending(task, call)
+            for task in (self._program.tasks if pools else ())
+            if task.shape.role == "task" and any(made.site in pools for made in task.receivers)
+        ) and not self._is_killed(function, pools)
+
+    def _is_pending(self, task: Task, call: cst.Call) -> bool:
+        """Has nobody waited for a task when the program comes to a call?"""
+        method = api.METHODS[task.receivers[0].kind].get(task.name)
+        if method is not None and method.blocks:
+            return False
+        return not any(
+            self._is_handed_on(use) or (self._may_wait(use) and self._tree.before(use.node, call))
+            for use in self._program.uses.of(task.call)
+        )
+
+    def _is_killed(self, function: cst.CSTNode, pools: set[cst.CSTNode]) -> bool:
+        return any(
+            self._tree.function_of(call).node is function
+            and isinstance(call.func, cst.Attribute)
+            and any(
+                getattr(v, "site", None) in pools for v in self._program.values(call.func.value)
+            )
+            for call in self._tree.calls_of.get("terminate", ())
+        )
+
+    @staticmethod
+    def _is_handed_on(use: Use) -> bool:
+        return use.kind in (UseKind.STORED, UseKind.RETURNED, UseKind.YIELDED, UseKind.KEPT)
+
+    def _may_wait(self, use: Use) -> bool:
+        if use.kind is UseKind.METHOD and use.name == "add_done_callback":
+            function = self._tree.function_of(use.node).node
+            return any(  # for what the callback tells
+                isinstance(node, cst.Await) and self._tree.before(use.node, node)
+                for node in self._tree.walk(function)
+            )
+        if use.kind is UseKind.METHOD and use.name in _ASKING:
+            loops = self._program.loops.around(use.node)
+            return any(isinstance(loop, cst.While) for loop in loops)  # asked until it is done
+        if use.kind is UseKind.METHOD:
+            return True
+        return use.kind in (UseKind.AWAITED, UseKind.PASSED, UseKind.ITERATED)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
-from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.loops import COMPREHENSIONS
 from flake8_mppitfalls.model.numbers.worker_counts import constructors
@@ -28,6 +27,11 @@ DEEPEST = 3
 """How many calls up a loop is looked for."""
 _PLAIN = frozenset({"staticmethod", "classmethod", "wraps", "override", "final", "no_type_check"})
 """Decorators that leave a function what it is."""
+_CONCURRENT = (
+    "create_task ensure_future gather as_completed wait TaskGroup start_soon start_server "
+    "run_coroutine_threadsafe add_reader call_later call_soon".split()
+)
+_RUNNING = frozenset({"run", "run_until_complete"})
 _SUBMITTING = frozenset({"apply_async", "map_async", "starmap_async", "submit", "run_in_executor"})
 _QUICK = frozenset(
     "append add put put_nowait get get_nowait recv send start debug info warning error critical "
@@ -130,6 +134,31 @@ class Turns:
     def _is_iterable(self, node: cst.CSTNode, loop: Loop) -> bool:
         return isinstance(loop, cst.For) and self._tree.is_within(node, loop.iter)
 
+    def is_only_coroutine(self, node: cst.CSTNode) -> bool:
+        """True if nothing else can run while the coroutine that holds ``node`` waits.
+
+        The program runs it by ``asyncio.run()``, and makes no other tasks for the event loop.
+        """
+        if any(self._tree.calls_of.get(name) for name in _CONCURRENT):
+            return False
+        function = self._tree.function_of(node).node
+        for _ in range(DEEPEST):
+            if not isinstance(function, cst.FunctionDef):
+                return False
+            sites = self._program.references.calls(function)
+            if len(sites) != 1 or len(self._program.references.of(function)) != 1:
+                return False
+            parent = self._tree.parent(sites[0].call)
+            if isinstance(parent, cst.Arg):
+                run = self._tree.parent(parent)
+                return isinstance(run, cst.Call) and (
+                    dotted_name(run.func).rpartition(".")[2] in _RUNNING
+                )
+            if not isinstance(parent, cst.Await):
+                return False
+            function = self._tree.function_of(parent).node
+        return False
+
     # -- reasons to wait -----------------------------------------------------------------------
 
     def must_be_serial(self, turn: Turn, given: Iterable[cst.CSTNode]) -> bool:
@@ -150,6 +179,8 @@ class Turns:
             return True
         if isinstance(start, cst.Call) and len(turn.start) > 1:
             given = [arg.value for arg in start.args]
+            if not any(self._loops.varies(node, loop) for node in given):
+                return True  # the same thing at every turn: a measurement, or one after the other
         if any(self._loops.is_fed(node, fed) for node in given):
             return True
         return self._loops.is_ended_by(awaiting, loop, fed)
@@ -257,9 +288,7 @@ class Turns:
                     return self._works_between(block, start, awaiting)
         return True
 
-    def _works_between(
-        self, block: cst.CSTNode, start: cst.CSTNode, awaiting: cst.CSTNode
-    ) -> bool:
+    def _works_between(self, block: cst.CSTNode, start: cst.CSTNode, awaiting: cst.CSTNode) -> bool:
         if isinstance(block, COMPREHENSIONS):
             return False
         first, last = self._tree.statement_of(start), self._tree.statement_of(awaiting)
@@ -301,6 +330,3 @@ class Turns:
             yield from (arg.value for arg in callable_.args)
         elif callable_ is not None and not isinstance(callable_, (cst.Name, cst.Attribute)):
             yield callable_
-
-
-PROCESS_TASKS = frozenset({api.Kind.POOL, api.Kind.EXECUTOR})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,11 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.loops import COMPREHENSIONS
 from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.execution.turns import Turn
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.loops import Loop
@@ -19,7 +23,11 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.program import Program
 
-_AWAITING = {"apply_async": ("get", "wait"), "submit": ("result", "exception")}
+_AWAITING = {
+    "apply_async": ("get", "wait"),
+    "submit": ("result", "exception"),
+    "run_in_executor": (),
+}
 _ON_PURPOSE = frozenset({"exitcode", "terminate", "kill"})
 """What is done with a process that is to run by itself: its end is judged, or forced."""
 
@@ -29,7 +37,8 @@ class SerialisedTasks(Rule):
 
     What it does:
         Finds a loop or comprehension in which the only task of a turn is awaited in the same turn:
-        ``apply_async(…).get()``, ``submit(…).result()``, or a process that is started and joined.
+        ``apply_async(…).get()``, ``submit(…).result()``, or a process that is started and joined;
+        in the loop itself or in functions of this module that it calls.
 
     Why it is bad:
         At every moment one process works and the others are idle. There is no speed-up; the
@@ -53,9 +62,10 @@ class SerialisedTasks(Rule):
         Silent where the loop has to wait: it tries one task again until it is done, the arguments
         come from the result of an earlier turn, or the result decides whether there is another
         turn; where several threads run the loop, or the loop does work of its own meanwhile; where
-        the pool has one worker; and for a process whose ``exitcode`` is read, that may be
-        terminated, or whose ``join()`` has a timeout: one fresh process for each item is the
-        purpose then.
+        the pool has one worker; where a function is called with the same arguments at every turn,
+        or each turn has another start method; where a coroutine awaits and others may run
+        meanwhile; and for a process whose ``exitcode`` is read, that may be terminated, or whose
+        ``join()`` has a timeout: one fresh process for each item is the purpose then.
 
     References:
         Python documentation, ``multiprocessing.pool.AsyncResult.get``,
@@ -77,13 +87,15 @@ class SerialisedTasks(Rule):
                 if node is not None:
                     yield self.finding(
                         node,
-                        waits=f"{_method(node)}()",
+                        waits=_words(program, node),
                         thing="task",
                         remedy="hand out all tasks first, and fetch the results in a second loop",
                     )
+        joined: set[cst.CSTNode] = set()
         for made in program.made.get(api.Kind.PROCESS, ()):
             node = self._joined_process(program, made)
-            if node is not None:
+            if node is not None and node not in joined:
+                joined.add(node)
                 yield self.finding(
                     node,
                     waits=f"{program.source(node, 'join()')}",
@@ -91,69 +103,118 @@ class SerialisedTasks(Rule):
                     remedy="start all processes first, and join them in a second loop",
                 )
 
-    def _awaited_task(self, program: Program, task: Task) -> cst.Call | None:
+    def _awaited_task(self, program: Program, task: Task) -> cst.CSTNode | None:
         turns = program.turns
         if any(made.kind not in (api.Kind.POOL, api.Kind.EXECUTOR) for made in task.receivers):
             return None
-        loop = turns.loop_of(task.call, task.receivers)
-        if loop is None or turns.has_one_worker(task) or turns.others(loop, task.call):
+        if turns.has_one_worker(task):
             return None
-        awaiting = [
-            (use.node, use.at)
-            for use in program.uses.of(task.call)
-            if use.kind is UseKind.METHOD
-            and use.name in _AWAITING[task.name]
-            and isinstance(use.node, cst.Call)
-        ]
-        outer = _lazily_consumed(program, loop)
-        for node, handle in awaiting:
-            here = outer if outer is not None and program.tree.is_within(node, outer) else loop
-            if next(program.loops.around(node), None) is not here:
-                continue
-            if here is loop and _is_in_container(program, task.call, node, loop):
-                continue
-            if not turns.is_of_this_turn(handle, here):
-                continue
-            if turns.works_meanwhile(here, task.call, node):
-                continue
-            given = list(turns.given_to(task))
-            if not turns.must_be_serial(here, task.call, node, given):
-                return node
+        given = list(turns.given_to(task))
+        for node, handle in _awaitings(program, task):
+            for turn in _turns(program, task, node):
+                if turns.others(turn, task.call):
+                    continue
+                if _is_from_container(program, task.call, node):
+                    continue
+                if not turns.is_of_this_turn(handle, turn.loop):
+                    continue
+                if not turns.works_meanwhile(turn) and not turns.must_be_serial(turn, given):
+                    return node
         return None
 
     def _joined_process(self, program: Program, made: Made) -> cst.Call | None:
         if not isinstance(made.site, cst.Call):
             return None
         turns, site = program.turns, made.site
-        loop = next(program.loops.around(site), None)
-        if loop is None or isinstance(loop, COMPREHENSIONS):
-            return None
         uses = program.uses.of(site)
-        if any(use.through_container or use.name in _ON_PURPOSE for use in uses):
+        if any(use.name in _ON_PURPOSE for use in uses):
             return None
-        starts = _calls(uses, "start")
-        joins = _calls(uses, "join")
-        if not starts or any(join.args for join in joins) or turns.others(loop, site):
+        starts, joins = _calls(uses, "start"), _calls(uses, "join")
+        if any(join.args for join in joins):
             return None
-        joins = [join for join in joins if next(program.loops.around(join), None) is loop]
-        if not all(program.loops.goes_round(join, loop) for join in joins):
-            return None  # it is tried until it is done
-        for join in joins:
-            if not any(_is_in_turn(program, start, join, loop) for start in starts):
+        given = [arg.value for arg in site.args]
+        in_list = any(use.through_container for use in uses)
+        for start, join in itertools.product(starts, joins):
+            if not isinstance(join.func, cst.Attribute) or start is join:
                 continue
-            if isinstance(join.func, cst.Attribute):
-                if not turns.is_of_this_turn(join.func.value, loop):
+            for turn in turns.of(start, join):
+                if isinstance(turn.loop, COMPREHENSIONS) or turns.others(turn, site):
                     continue
-            if any(turns.works_meanwhile(loop, start, join) for start in starts):
-                continue
-            given = [arg.value for arg in site.args]
-            if not turns.must_be_serial(loop, site, join, given):
-                return join
+                if _compares_contexts(program, site, turn.loop):
+                    continue
+                if in_list:
+                    if not _are_both_of_loop(program, start, join, turn.loop):
+                        continue
+                elif not any(turns.of(site, join)):
+                    continue
+                elif not turns.is_of_this_turn(join.func.value, turn.loop):
+                    continue
+                if not turns.works_meanwhile(turn) and not turns.must_be_serial(turn, given):
+                    return join
         return None
+
+
+def _words(program: Program, node: cst.CSTNode) -> str:
+    if isinstance(node, cst.Call):
+        return f"{dotted_name(node.func).rpartition('.')[2] or _method(node)}()"
+    return "await"
 
 
 def _method(call: cst.Call) -> str:
     return call.func.attr.value if isinstance(call.func, cst.Attribute) else "this call"
+
+
+def _awaitings(program: Program, task: Task) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
+    """Where a task is waited for, and what stands for it there."""
+    for use in program.uses.of(task.call):
+        if use.kind is UseKind.METHOD and use.name in _AWAITING[task.name]:
+            yield use.node, use.at
+        elif use.kind is UseKind.AWAITED:
+            if program.turns.is_only_coroutine(use.node):
+                yield use.node, use.at
+        elif use.kind is UseKind.TESTED and use.name == "concurrent.futures.wait":
+            if isinstance(use.at, cst.List) and len(use.at.elements) == 1:
+                yield use.node, use.at.elements[0].value
+
+
+def _turns(program: Program, task: Task, awaiting: cst.CSTNode) -> Iterator[Turn]:
+    loop = next(program.loops.around(task.call), None)
+    outer = _lazily_consumed(program, loop) if loop is not None else None
+    if outer is not None and program.tree.is_within(awaiting, outer):
+        if next(program.loops.around(awaiting), None) is outer:
+            yield Turn(outer, (task.call,), (awaiting,))
+    else:
+        yield from program.turns.of(task.call, awaiting, task.receivers)
+
+
+def _compares_contexts(program: Program, site: cst.Call, loop: Loop) -> bool:
+    """``for method in methods: get_context(method).Process(…)``: one after the other on purpose."""
+    func = site.func
+    if not isinstance(func, cst.Attribute):
+        return False
+    return program.loops.varies(func.value, loop) or any(
+        binding.kind is Bound.PARAMETER and program.tree.parent(name) is func
+        for name in program.tree.walk(func.value)
+        if isinstance(name, cst.Name)
+        for binding in program.tree.lookup(name)
+    )
+
+
+def _are_both_of_loop(program: Program, start: cst.Call, join: cst.Call, loop: Loop) -> bool:
+    """``for p in processes: p.start(); p.join()``"""
+    if not isinstance(loop, cst.For):
+        return False
+    for call in (start, join):
+        assert isinstance(call.func, cst.Attribute)
+        name = call.func.value
+        if not isinstance(name, cst.Name):
+            return False
+        bindings = program.evaluator.bindings(name)
+        if not bindings or any(b.kind is not Bound.FOR for b in bindings):
+            return False
+        if not all(program.tree.is_within(b.node, loop.target) for b in bindings):
+            return False
+    return program.tree.before(start, join)
 
 
 def _calls(uses: list[Use], name: str) -> list[cst.Call]:
@@ -164,19 +225,14 @@ def _calls(uses: list[Use], name: str) -> list[cst.Call]:
     ]
 
 
-def _is_in_turn(program: Program, start: cst.Call, join: cst.Call, loop: Loop) -> bool:
-    return (
-        next(program.loops.around(start), None) is loop
-        and start is not join
-        and program.tree.before(start, join)
-    )
-
-
-def _is_in_container(program: Program, call: cst.Call, awaiting: cst.Call, loop: Loop) -> bool:
+def _is_from_container(program: Program, call: cst.Call, awaiting: cst.CSTNode) -> bool:
     """Does the wait get its task out of a container, which may hold those of other turns?"""
+    if isinstance(next(program.loops.around(call), None), COMPREHENSIONS):
+        return False
     return any(
-        use.node is awaiting and use.through_container for use in program.uses.of(call)
-    ) and not isinstance(loop, COMPREHENSIONS)
+        use.node is awaiting and use.kind is UseKind.METHOD and use.through_container
+        for use in program.uses.of(call)
+    )
 
 
 def _lazily_consumed(program: Program, loop: Loop) -> Loop | None:
