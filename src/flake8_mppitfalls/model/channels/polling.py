@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import Constant, Made
+from flake8_mppitfalls.model.values import BoundMethod, Constant, Function, Made
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
@@ -102,7 +102,31 @@ class Spinning:
                 self._tree.is_within(poll.node, loop.test) and self.is_finished(loop.test, True)
             ):
                 return loop
+        function = self._tree.function_of(poll.node).node
+        if isinstance(function, cst.FunctionDef) and self._only_asks(function):
+            for site in self._program.references.calls(function):
+                for loop in self._program.loops.around(site.call):
+                    if isinstance(loop, cst.While):
+                        return loop
         return None
+
+    def _only_asks(self, function: cst.FunctionDef) -> bool:
+        """``def is_finished(futures): return all(f.done() for f in futures)``"""
+        scope = self._tree.scopes[function]
+        if function.asynchronous is not None or scope.is_generator or function.decorators:
+            return False
+        calls = [n for n in self._tree.walk(function.body) if isinstance(n, cst.Call)]
+        asked = [c for c in calls if self._poll_of(c) is not None]
+        return bool(asked or self._asks_exit_code(function)) and all(
+            call in asked or self._tree.qualified(call.func) in _QUICK for call in calls
+        )
+
+    def _asks_exit_code(self, function: cst.FunctionDef) -> bool:
+        return any(
+            poll_at(self._program, attribute) is not None
+            for attribute in self._tree.attributes.get("exitcode", ())
+            if self._tree.is_within(attribute, function)
+        )
 
     def is_without_pause(self, loop: cst.While) -> bool:
         """True if nothing in the loop waits or works while there is nothing new."""
@@ -156,6 +180,13 @@ class Spinning:
             return self._is_short(call)
         if name in _QUICK:
             return True
+        if self._is_after_room(call, loop):
+            return True
+        values = self._program.values(call.func)
+        if values and all(
+            isinstance(v, (Function, BoundMethod)) and self._only_asks(v.node) for v in values
+        ):
+            return True
         if isinstance(call.func, cst.Attribute):
             method = call.func.attr.value
             if poll_at(self._program, call.func) is not None:
@@ -208,6 +239,30 @@ class Spinning:
                         return True
             child = parent
         return False
+
+    def _is_after_room(self, node: cst.CSTNode, loop: cst.While) -> bool:
+        """In a block that starts the next one when there is room: not at every turn, either."""
+        child = node
+        for parent in self._tree.ancestors(node):
+            if parent is loop:
+                return False
+            if isinstance(parent, (cst.If, cst.While)) and child is parent.body:
+                return any(
+                    isinstance(part, cst.Call) and self._begins(part)
+                    for part in self._tree.walk(parent.body)
+                )
+            child = parent
+        return False
+
+    def _begins(self, call: cst.Call) -> bool:
+        func = call.func
+        if not isinstance(func, cst.Attribute):
+            return False
+        if func.attr.value == "start":
+            kinds = {v.kind for v in self._program.values(func.value) if isinstance(v, Made)}
+            return kinds == {api.Kind.PROCESS}
+        task = self._program.task_of(call)
+        return task is not None and task.in_processes and task.name in ("submit", "apply_async")
 
     def _reads_in(self, node: cst.Try | cst.TryStar) -> bool:
         return any(
