@@ -32,6 +32,7 @@ RECORDED = {version for row in ROWS for version in row.versions}
 REMEDY = "run: python tests/make_evidence.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", TRAPS, ids=lambda case: case.name)
 def test_row_says_what_the_run_shows(case: Case, request: pytest.FixtureRequest) -> None:
     if PYTHON not in RECORDED:

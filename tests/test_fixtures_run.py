@@ -21,6 +21,7 @@ def test_header_is_understood(path: Path) -> None:
     read_header(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
 def test_fixture_shows_what_it_claims(case: Case, request: pytest.FixtureRequest) -> None:
     if case.start not in multiprocessing.get_all_start_methods():
@@ -32,6 +33,7 @@ def test_fixture_shows_what_it_claims(case: Case, request: pytest.FixtureRequest
         pytest.fail(report(case.header, case.start, run), pytrace=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
