@@ -64,7 +64,7 @@ class Events:
         entered: the functions that ``with`` statements call.
         escaping: the functions that use the thing and are themselves given away.
         naming: how the thing is reached.
-        home: where it is made.
+        home: where it is made, or comes as a parameter.
     """
 
     def __init__(self, program: Program, life: Life, machine: Machine) -> None:
@@ -78,13 +78,15 @@ class Events:
         self.entered: set[Scope] = set()
         self.escaping: set[Scope] = set()
         self.naming = Naming(program, life.made.site, life.uses)
-        self.home = self._tree.function_of(life.made.site)
+        parameter = life.parameter
+        self.home = parameter.scope if parameter else self._tree.function_of(life.made.site)
         for use in life.uses:
             self._add(use)
         self._add_own_methods()
         for scope in list(self.at):
             self._add_escapes(scope)
-        self._place(self.home, Event(Effect.MAKE, life.made.site))
+        if parameter is None:
+            self._place(self.home, Event(Effect.MAKE, life.made.site))
         self._add_calls()
         self._add_containers()
         self._spread_looseness()

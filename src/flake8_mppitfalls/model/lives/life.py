@@ -14,6 +14,7 @@ from flake8_mppitfalls.model.values import Made
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.lives.machine import Fault, Phase
+    from flake8_mppitfalls.syntax.scopes import Binding
 
 
 class Trouble(NamedTuple):
@@ -31,6 +32,7 @@ class Life:
     Attributes:
         made: what it is.
         uses: everything that is done with it.
+        parameter: what brings it, where the annotation of a parameter alone says what it is.
         is_one_of_many: it was kept in a container.
         unjoined: the ``close()`` and ``terminate()`` calls after which a path ends without join.
         early_joins: the ``join()`` calls that a running pool reaches.
@@ -44,6 +46,7 @@ class Life:
 
     made: Made
     uses: list[Use]
+    parameter: Binding | None = None
     is_one_of_many: bool = False
     unjoined: list[cst.Call] = field(default_factory=list)
     early_joins: list[cst.Call] = field(default_factory=list)

@@ -5,6 +5,7 @@ A :class:`Life` gathers the uses of one of them and what the data flow of ``type
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -16,10 +17,14 @@ from flake8_mppitfalls.model.lives.machine import MACHINES
 from flake8_mppitfalls.model.lives.typestate import Typestate
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.syntax.dataflow import DataFlow
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flake8_mppitfalls.model import api
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.syntax.scopes import Scope
+    from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 
 class Lifetimes:
@@ -90,6 +95,35 @@ class Lifetimes:
             self._lives[made.site] = life
         return life
 
+    def all(self, kind: api.Kind) -> Iterator[Life]:
+        """The lives of what the calls of this file make, and of what its functions declare."""
+        for made in self._program.made.get(kind, ()):
+            yield self.of(made)
+        for made, parameter in self._declared.get(kind, ()):
+            life = self._lives.get(made.site)
+            if life is None:
+                life = self._begin(made, parameter)
+                if self._has_a_story(life):
+                    Typestate(self._program, life).run()
+                self._lives[made.site] = life
+            yield life
+
+    @cached_property
+    def _declared(self) -> dict[api.Kind, list[tuple[Made, Binding]]]:
+        """The parameters of which an annotation alone says what they are."""
+        evaluator = self._program.evaluator
+        found: dict[api.Kind, list[tuple[Made, Binding]]] = {}
+        for function in self._program.tree.nodes(cst.FunctionDef):
+            for bindings in self._program.tree.scopes[function].bindings.values():
+                parameter = bindings[0]
+                if parameter.kind is not Bound.PARAMETER or parameter.annotation is None:
+                    continue
+                for made in evaluator.annotations.of(parameter.annotation):
+                    if isinstance(made, Made) and made.kind in MACHINES:
+                        if made in evaluator.bound(parameter):
+                            found.setdefault(made.kind, []).append((made, parameter))
+        return found
+
     def _leave_callbacks(self, life: Life) -> None:
         """What the pool's own callbacks do to it has a worse trouble, and a rule of its own."""
         if life.unjoined or life.early_joins:
@@ -104,9 +138,10 @@ class Lifetimes:
             Typestate(self._program, life, strict=True).run()
         return life
 
-    def _begin(self, made: Made) -> Life:
-        uses = self._program.uses.of(made.site)
-        life = Life(made, uses)
+    def _begin(self, made: Made, parameter: Binding | None = None) -> Life:
+        tracer = self._program.uses
+        uses = tracer.of_parameter(parameter) if parameter is not None else tracer.of(made.site)
+        life = Life(made, uses, parameter)
         life.is_one_of_many = any(use.through_container for use in uses)
         life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
         life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)

@@ -76,12 +76,18 @@ class Typestate:
             return
         # Functions that have the thing from their callers are followed from there; a function
         # that nobody here calls, and that reaches it as an attribute or global, starts itself.
-        self._analyse(self._home, frozenset({ABSENT}))
+        self._analyse(self._home, frozenset({self._first_state()}))
         for scope in list(self._events.at):
             if scope is not self._home and scope not in self._followed:
                 self._analyse(scope, frozenset({ABSENT, self._at_start_of(scope)}))
         verdict = Verdict(self._tree, self._life, self._events, self._record, self._followed)
         verdict.judge(self._machine.first)
+
+    def _first_state(self) -> State:
+        parameter = self._life.parameter
+        if parameter is None:
+            return ABSENT
+        return State(Phase.UNKNOWN, names=frozenset({(parameter.scope, parameter.name)}))
 
     def _deciding(self) -> list[cst.CSTNode]:
         """The places whose tests tell paths apart: making and ending it."""
@@ -102,7 +108,7 @@ class Typestate:
         """
         others = any(self._tree.function_of(node) is not scope for node in self._settling)
         phase = self._machine.first
-        if others or self._life.is_handed_on:
+        if others or self._life.is_handed_on or self._life.parameter is not None:
             phase = Phase.UNKNOWN
         around = {None, *scope.outer()}
         return State(

@@ -66,8 +66,7 @@ class ProcessStartOrder(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each ``start()`` and ``join()`` that comes at the wrong time."""
-        for made in program.made.get(api.Kind.PROCESS, ()):
-            life = program.lifetimes.of(made)
+        for life in program.lifetimes.all(api.Kind.PROCESS):
             for trouble in life.troubles:
                 if self._is_meant(program, trouble):
                     continue

@@ -59,8 +59,8 @@ class UseAfterClose(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each task for a pool or executor that takes no more."""
         for kind in _KINDS:
-            for made in program.made.get(kind, ()):
-                for trouble in program.lifetimes.of(made).troubles:
+            for life in program.lifetimes.all(kind):
+                for trouble in life.troubles:
                     if trouble.fault is not Fault.USED_AFTER_END:
                         continue
                     executor = kind is api.Kind.EXECUTOR
