@@ -33,7 +33,9 @@ class Terminal:
     @classmethod
     def of(cls, stream: TextIO) -> Terminal:
         """One that suits *stream* and the environment."""
-        return cls(colour=wants_colour(stream), width=shutil.get_terminal_size().columns)
+        # Python 3.10 says 0 for a terminal that does not know its width.
+        width = shutil.get_terminal_size().columns or _WIDEST
+        return cls(colour=wants_colour(stream), width=width)
 
     def page(self, page: Page, gist: Gist) -> str:
         """Everything about one rule."""
