@@ -21,6 +21,7 @@ from flake8_mppitfalls.model.values import (
     Partial,
     Result,
 )
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -110,13 +111,32 @@ class Callbacks:
         for function in callback.functions:
             for escape in self._program.escapes.of(function):
                 return escape.node, self._error(escape.value, escape.node)
-            again = self._raised_again(function, 0, set())
+            again = self._raises_its_own(callback, function)
+            again = again or self._raised_again(function, 0, set())
             if again is not None:
                 return again, "the exception"
             for call in self._calls(function, 0, set()):
                 if self._tree.qualified(call.func) in _EXITS:
                     if not self._program.escapes.is_caught(call, External("SystemExit")):
                         return call, "SystemExit"
+        return None
+
+    def _raises_its_own(self, callback: Callback, function: cst.CSTNode) -> cst.CSTNode | None:
+        """``raise error`` in an error callback, where no handler takes what the task raises."""
+        if callback.slot != "error_callback":
+            return None
+        escapes = self._program.escapes
+        errors = [
+            escape.value
+            for worker in self._functions(self._program.values(callback.task.callable))
+            for escape in escapes.of(worker)
+        ]
+        for node in self._tree.walk(function):
+            if isinstance(node, cst.Raise) and isinstance(node.exc, cst.Name):
+                bindings = self._program.evaluator.bindings(node.exc)
+                if bindings and all(b.kind is Bound.PARAMETER for b in bindings):
+                    if any(not escapes.is_caught(node, error) for error in errors):
+                        return node
         return None
 
     def _raised_again(

@@ -7,6 +7,7 @@ waits for the task before the ``with`` block of its pool ends.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -14,7 +15,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import has_double_star
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
-from flake8_mppitfalls.model.values import Constant, Made, Member
+from flake8_mppitfalls.model.values import UNKNOWN, Constant, Made, Member
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
@@ -64,9 +65,40 @@ class Results:
             return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
         if use.kind is UseKind.MEMBER:
             return use.name not in _POLLED | {"wait"}
-        if use.kind is UseKind.KEPT and use.name.startswith("_"):
-            return False  # the class alone uses it, and its reads were followed
+        if self._stays_in_sight(use):
+            return False
         return use.kind in HANDED_ON or use.kind in _WAITING
+
+    def _stays_in_sight(self, use: Use) -> bool:
+        """True if the value goes on to places that were followed, and to no others.
+
+        A private attribute is the class' own matter. Nobody imports a script: what its attributes
+        and functions give is used in the script itself, or not at all.
+        """
+        if use.kind is UseKind.KEPT:
+            return use.name.startswith("_") or (self._is_script and not self._is_read_unseen(use))
+        if use.kind is UseKind.RETURNED and self._is_script:
+            scope = self._tree.function_of(use.node)
+            return (
+                isinstance(scope.node, cst.FunctionDef)
+                and scope.parent is self._tree.module_scope
+                and not self._program.evaluator.calls.is_opaque(scope.node)
+                and bool(self._program.references.calls(scope.node))
+                and len(self._program.references.calls(scope.node))
+                == len(self._program.references.of(scope.node))
+            )
+        return False
+
+    def _is_read_unseen(self, use: Use) -> bool:
+        """Is an attribute of this name read from something that the file does not show?"""
+        return any(
+            UNKNOWN in self._program.values(node.value)
+            for node in self._tree.attributes.get(use.name, ())
+        )
+
+    @cached_property
+    def _is_script(self) -> bool:
+        return bool(self._program.guards)
 
     def loses_lazily(self, task: Task) -> bool:
         """True for ``imap()`` and ``executor.map()`` whose results nobody takes."""
@@ -119,8 +151,8 @@ class Results:
     def _looks(self, use: Use) -> bool:
         if use.kind in (UseKind.METHOD, UseKind.MEMBER):
             return use.name not in _STATE_OF_FUTURE
-        if use.kind is UseKind.KEPT and use.name.startswith("_"):
-            return False  # the class alone uses it, and its reads were followed
+        if self._stays_in_sight(use):
+            return False
         return use.kind in HANDED_ON or use.kind in _WAITING
 
     def may_have_error_callback(self, task: Task) -> bool:
@@ -195,16 +227,28 @@ class Results:
                 made.cls, "__exit__"
             ):
                 return False
-            if not isinstance(block, cst.With) or not self._tree.is_within(task.call, block.body):
+            if not isinstance(block, cst.With) or item is None:
                 continue
-            if self._tree.function_of(task.call) is not self._tree.function_of(block):
+            calls = self._calls_for(task, block)
+            if not calls:
                 continue
             waits = [use.node for use in self._program.uses.of(task.call) if self._waits(use)]
             waits += life.calls("join")
-            if item is None or self._others_wait(task, block):
+            if any(self._others_wait(call, block) for call in calls):
                 return False
-            return self._path_without(task, item, block, waits)
+            if task.call not in calls:
+                helper = self._tree.function_of(task.call)
+                if any(self._tree.function_of(wait) is helper for wait in waits):
+                    return False
+            return any(self._path_without(call, item, block, waits) for call in calls)
         return False
+
+    def _calls_for(self, task: Task, block: cst.With) -> list[cst.Call]:
+        """The task's call in the block, or the calls there of a function that makes it."""
+        scope = self._tree.function_of(task.call)
+        if scope is self._tree.function_of(block):
+            return [task.call] if self._tree.is_within(task.call, block.body) else []
+        return list(self._calls_reaching([scope.node], block)) if scope.is_function else []
 
     def _waits(self, use: Use) -> bool:
         """Does somebody wait here for the task to end, or may code elsewhere do so?"""
@@ -216,17 +260,17 @@ class Results:
             return use.kind is UseKind.PASSED
         return use.kind in _WAITING
 
-    def _others_wait(self, task: Task, block: cst.With) -> bool:
+    def _others_wait(self, call: cst.Call, block: cst.With) -> bool:
         """Other ways to wait for it: a loop on what callbacks fill, a queue that it writes to."""
         for node in self._tree.walk(block.body):
-            if isinstance(node, cst.While) and not self._tree.is_within(task.call, node):
-                if self._tree.before(task.call, node):
+            if isinstance(node, cst.While) and not self._tree.is_within(call, node):
+                if self._tree.before(call, node):
                     return True
-            elif isinstance(node, cst.Call) and self._blocks_on_shared(node, task):
+            elif isinstance(node, cst.Call) and self._blocks_on_shared(node):
                 return True
         return False
 
-    def _blocks_on_shared(self, call: cst.Call, task: Task) -> bool:
+    def _blocks_on_shared(self, call: cst.Call) -> bool:
         func = call.func
         if not isinstance(func, cst.Attribute) or func.attr.value not in {"get", "join", "wait"}:
             return False
@@ -245,9 +289,9 @@ class Results:
         return False
 
     def _path_without(
-        self, task: Task, item: cst.CSTNode, block: cst.With, waits: list[cst.CSTNode]
+        self, task: cst.Call, item: cst.CSTNode, block: cst.With, waits: list[cst.CSTNode]
     ) -> bool:
-        flow = self._program.evaluator.flow(self._tree.function_of(task.call))
+        flow = self._program.evaluator.flow(self._tree.function_of(task))
         if not flow.complete:
             return False
         barriers: set[Point] = set()
@@ -261,9 +305,9 @@ class Results:
                 barriers.update(self._points(flow, node, task, block))
         for call in self._calls_reaching(elsewhere, block):
             barriers.update(self._points(flow, call, task, block))
-        if barriers and any(isinstance(n, cst.IfExp) for n in self._tree.ancestors(task.call)):
+        if barriers and any(isinstance(n, cst.IfExp) for n in self._tree.ancestors(task)):
             return False  # only made under a condition, which the waits may share
-        starts = flow.points_of(task.call)
+        starts = flow.points_of(task)
         if any(start in barriers for start in starts):
             return False
         seen: set[Point] = set()
@@ -280,7 +324,7 @@ class Results:
 
     def _calls_reaching(
         self, functions: list[cst.CSTNode], block: cst.With
-    ) -> Iterator[cst.CSTNode]:
+    ) -> Iterator[cst.Call]:
         """The calls in a block that lead to one of the functions."""
         if not functions:
             return
@@ -292,14 +336,16 @@ class Results:
                 if called and sides.reach(called) & wanted:
                     yield node
 
-    def _points(self, flow: Flow, node: cst.CSTNode, task: Task, block: cst.With) -> list[Point]:
+    def _points(
+        self, flow: Flow, node: cst.CSTNode, task: cst.Call, block: cst.With
+    ) -> list[Point]:
         """Where the wait counts: a loop over the results waits for all, however many there are."""
         anchor = node.iter if isinstance(node, (cst.For, cst.CompFor)) else node
         for parent in self._tree.ancestors(node):
             if parent is block.body:
                 break
             if isinstance(parent, (cst.For, cst.While)):
-                if self._tree.is_within(task.call, parent.body):
+                if self._tree.is_within(task, parent.body):
                     break
             if isinstance(parent, cst.For):
                 anchor = parent.iter
