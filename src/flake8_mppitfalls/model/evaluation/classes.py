@@ -134,7 +134,14 @@ class Classes:
 
     def method(self, cls: cst.ClassDef, name: str) -> cst.FunctionDef | None:
         """The method ``name`` of the class, inherited ones of this module too."""
-        for c in self.mro(cls):
+        return self._method_in(self.mro(cls), name)
+
+    def inherited(self, cls: cst.ClassDef, name: str) -> cst.FunctionDef | None:
+        """The method ``name`` of the base classes of this module, not of the class itself."""
+        return self._method_in(self.mro(cls)[1:], name)
+
+    def _method_in(self, classes: list[cst.ClassDef], name: str) -> cst.FunctionDef | None:
+        for c in classes:
             for binding in self._tree.scopes[c].bindings.get(name, ()):
                 if isinstance(binding.node, cst.FunctionDef):
                     return binding.node

@@ -91,7 +91,7 @@ class Evaluator:
         self._too_deep = 0
         self._shallow: dict[object, tuple[int, Values]] = {}
         self._steps = 0
-        self._most_steps = 5_000 + len(tree.parents)
+        self._most_steps = 4_000 + len(tree.parents) // 4
 
     # -- expressions ---------------------------------------------------------------------------
 
@@ -108,7 +108,7 @@ class Evaluator:
         """Answer ``ask`` once; a question met again while it is asked has no values.
 
         An answer that was found while a question further out was cut short is not kept, unless
-        the work for this file is used up: then it has to do. One that the depth cut short is good
+        the work for this file is used up: then it is kept, with *unknown* beside it. One that the depth cut short is good
         for as deep a place; it is asked again from where there is more room.
         """
         if key in self._active:
@@ -130,8 +130,11 @@ class Evaluator:
         finally:
             self._depth -= 1
             self._active.discard(key)
-        if self._depth == 0 or self._steps > self._most_steps:
+        if self._depth == 0:
             memo[key] = answer
+        elif self._steps > self._most_steps:
+            whole = self._cut == cuts and self._too_deep == too_deep
+            memo[key] = answer if whole else union(answer, (UNKNOWN,))
         elif self._cut == cuts:
             if self._too_deep == too_deep:
                 memo[key] = answer
@@ -378,8 +381,21 @@ class Evaluator:
             found = self.attribute_values(cls, name, value)
             return found if found is not None else (UNKNOWN,)
         if isinstance(value, Result):
-            return (ResultMember(value, name),)
+            inherited = self._inherited(value, name) if value.name == "super" else ()
+            return inherited or (ResultMember(value, name),)
         return (UNKNOWN,)
+
+    def _inherited(self, value: Result, name: str) -> Values:
+        """``super().name`` where that is a method of a base class of this module."""
+        function = self.tree.function_of(value.site).node
+        cls = self.classes.of_method(function)
+        if cls is None or not isinstance(function, cst.FunctionDef) or not function.params.params:
+            return ()
+        own = self._own_object(function, function.params.params[0])
+        method = self.classes.inherited(cls, name)
+        if method is None or not isinstance(own, (Instance, Made, Class)):
+            return ()
+        return self._method_values(method, own)
 
     def attribute_values(
         self, cls: cst.ClassDef, name: str, receiver: Instance | Made | Class

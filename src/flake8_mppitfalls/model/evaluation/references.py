@@ -10,7 +10,14 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.tasks import Given, Task
-from flake8_mppitfalls.model.values import Class, Instance, Made
+from flake8_mppitfalls.model.values import (
+    BoundMethod,
+    Class,
+    Function,
+    Instance,
+    Made,
+    Result,
+)
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
 if TYPE_CHECKING:
@@ -146,6 +153,11 @@ class References:
             yield from self._of_class(cls)
         for node in self._tree.attributes.get(name, ()):
             for value in self._evaluator.values(node.value):
+                if isinstance(value, Result) and value.name == "super":
+                    if self._is_method(node, function):
+                        yield Reference(node, 0 if "staticmethod" in decorators else 1)
+                        break
+                    continue
                 owner = value.node if isinstance(value, Class) else None
                 if isinstance(value, (Instance, Made)):
                     owner = value.cls
@@ -154,6 +166,12 @@ class References:
                 bound = not isinstance(value, Class) or "classmethod" in decorators
                 yield Reference(node, 0 if "staticmethod" in decorators or not bound else 1)
                 break
+
+    def _is_method(self, node: cst.Attribute, function: cst.FunctionDef) -> bool:
+        return any(
+            isinstance(value, (BoundMethod, Function)) and value.node is function
+            for value in self._evaluator.values(node)
+        )
 
     def _of_class(self, cls: cst.ClassDef) -> Iterator[Reference]:
         for owner in (cls, *self._evaluator.classes.subclasses(cls)):
