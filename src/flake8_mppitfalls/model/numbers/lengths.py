@@ -8,6 +8,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.values import Container
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ class Lengths:
             return self._display(node, depth)
         if isinstance(node, cst.BinaryOperation):
             return self._operated(node, depth)
+        if isinstance(node, cst.Name) and self._has_grown(node):
+            return []
         found: dict[Length, None] = {}
         values = self._evaluator.values(node)
         for value in values:
@@ -61,6 +64,11 @@ class Lengths:
                 return []
             found.update(dict.fromkeys(lengths))
         return list(found)
+
+    def _has_grown(self, name: cst.Name) -> bool:
+        """``args += (more,)`` makes another tuple."""
+        bindings = self._evaluator.bindings(name)
+        return any(binding.kind is Bound.AUGMENTED for binding in bindings)
 
     def _display(self, node: cst.Tuple | cst.List, depth: int) -> list[Length]:
         total = [(0, False)]

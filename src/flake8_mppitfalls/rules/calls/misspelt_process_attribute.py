@@ -192,6 +192,8 @@ def _is_tested(program: Program, node: cst.Attribute) -> bool:
     if isinstance(parent, cst.Comparison):  # p.is_alive == True
         return parent.left is node
     while isinstance(parent, (cst.BooleanOperation, cst.UnaryOperation)):
+        if isinstance(parent, cst.BooleanOperation) and child is parent.left:
+            return True
         if isinstance(parent, cst.UnaryOperation) and not isinstance(parent.operator, cst.Not):
             return False
         child, parent = parent, tree.parent(parent)
@@ -200,5 +202,5 @@ def _is_tested(program: Program, node: cst.Attribute) -> bool:
     if isinstance(parent, (cst.GeneratorExp, cst.ListComp)) and child is parent.elt:
         arg = tree.parent(parent)
         call = tree.parent(arg) if isinstance(arg, cst.Arg) else None
-        return isinstance(call, cst.Call) and tree.qualified(call.func) in ("any", "all")
+        return isinstance(call, cst.Call) and tree.qualified(call.func) in ("any", "all", "sum")
     return child is not node and isinstance(child, cst.UnaryOperation)
