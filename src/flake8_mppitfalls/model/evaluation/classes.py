@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.tree import Tree
 
 
+_ENUMERATIONS = frozenset(
+    {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag", "enum.ReprEnum"}
+)
+
+
 class Store(NamedTuple):
     """An assignment to an attribute: where, from which expression, which part of it."""
 
@@ -146,6 +151,10 @@ class Classes:
                 if isinstance(binding.node, cst.FunctionDef):
                     return binding.node
         return None
+
+    def is_enumeration(self, cls: cst.ClassDef) -> bool:
+        """True for an ``Enum``, whose names are its instances."""
+        return not _ENUMERATIONS.isdisjoint(self.external_bases(cls))
 
     def methods(self, cls: cst.ClassDef) -> list[cst.FunctionDef]:
         """All methods, inherited ones of this module too."""

@@ -11,10 +11,12 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.annotations import MAPPINGS
 from flake8_mppitfalls.model.values import (
     UNKNOWN,
+    Class,
     Computed,
     Constant,
     Container,
     Generator,
+    Instance,
     Made,
     Result,
     Value,
@@ -152,6 +154,8 @@ class Containers:
             return (Result("str", value.node),)
         if isinstance(value, Made) and value.kind is api.Kind.PIPE:
             return tuple(self._pipe_end(value, i) for i in (0, 1))
+        if isinstance(value, Class) and self._evaluator.classes.is_enumeration(value.node):
+            return (Instance(value.node, value.node),)
         if isinstance(value, Result) and value.name == "range":
             return (Computed(value.site),)
         if isinstance(value, Result) and value.name in _ITERATED:

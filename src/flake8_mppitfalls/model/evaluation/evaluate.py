@@ -108,8 +108,9 @@ class Evaluator:
         """Answer ``ask`` once; a question met again while it is asked has no values.
 
         An answer that was found while a question further out was cut short is not kept, unless
-        the work for this file is used up: then it is kept, with *unknown* beside it. One that the depth cut short is good
-        for as deep a place; it is asked again from where there is more room.
+        the work for this file is used up: then it is kept, with *unknown* beside it. One that the
+        depth cut short is good for as deep a place; it is asked again from where there is more
+        room.
         """
         if key in self._active:
             self._cut += 1
@@ -410,6 +411,8 @@ class Evaluator:
             for binding in bindings:
                 if isinstance(binding.node, cst.FunctionDef):
                     groups.append(self._method_values(binding.node, receiver))
+                elif isinstance(receiver, Class) and self._is_member(c, binding):
+                    groups.append((Instance(c, binding.node),))
                 else:
                     groups.append(self.bound(binding))
             if bindings:
@@ -417,6 +420,12 @@ class Evaluator:
         for store in self.stores(cls, name):
             groups.append(self.stored(store))
         return union((), *groups) if groups else None
+
+    def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
+        """Is it a member of an ``Enum``?"""
+        if binding.kind is not Bound.ASSIGN or binding.name.startswith("_"):
+            return False
+        return self.classes.is_enumeration(cls)
 
     def stores(self, cls: cst.ClassDef, name: str) -> list[Store]:
         """The assignments to the attribute ``name`` of instances of ``cls`` (or of the class)."""
