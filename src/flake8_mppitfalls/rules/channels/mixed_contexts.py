@@ -65,7 +65,8 @@ class MixedContexts(Rule):
             ctx.Process(target=work, args=(lock,)).start()
 
     Known limits:
-        What an object of another module holds is not known.
+        What an object of another module holds is not known. What a subclass of ``Process`` makes
+        in a method of its own is reported where it is made.
 
     References:
         Python documentation, ``multiprocessing``, "Contexts and start methods": "objects related
@@ -98,6 +99,7 @@ class MixedContexts(Rule):
                 seen.add(part.node)
                 yield self._found(program, part.node, made, task.shape.role, method)
         yield from self._given_to_subclass(program, parts)
+        yield from self._made_by_subclass(program)
 
     def _given_to_subclass(self, program: Program, parts: Parts) -> Iterator[Finding]:
         """The arguments of the constructor of a ``Process`` subclass."""
@@ -113,6 +115,25 @@ class MixedContexts(Rule):
                         assert isinstance(part.value, Made)
                         yield self._found(program, part.node, part.value, "process", process.method)
                         break
+
+    def _made_by_subclass(self, program: Program) -> Iterator[Finding]:
+        """What the class of a process makes itself: it goes to the child with ``start()``."""
+        seen: set[cst.CSTNode] = set()
+        if not any(
+            made.cls is not None and made.method in SPAWNING
+            for made in program.made.get(api.Kind.PROCESS, ())
+        ):
+            return
+        for call in program.tree.calls_of.get("start", ()):
+            if not isinstance(call.func, cst.Attribute):
+                continue
+            for process in program.values(call.func.value):
+                if not isinstance(process, Made) or process.method not in SPAWNING:
+                    continue
+                for made in _of_own(program, process, call.func.value, call):
+                    if made.site not in seen:
+                        seen.add(made.site)
+                        yield self._found(program, made.site, made, "process", process.method)
 
     def _found(
         self, program: Program, node: cst.CSTNode, made: Made, role: str, method: str
@@ -168,17 +189,36 @@ def _held(
     owner = method.receiver
     if not isinstance(owner, Instance):
         return None
+    receiver = node.value if isinstance(node, cst.Attribute) else None
+    return next(_contents(program, owner, receiver, task.call), None)
+
+
+def _of_own(
+    program: Program, process: Made, receiver: cst.BaseExpression, call: cst.Call
+) -> Iterator[Made]:
+    """What a method of a subclass has made for an attribute when the process is started."""
+    if process.kind is not api.Kind.PROCESS or process.cls is None:
+        return
+    methods = set(program.evaluator.classes.methods(process.cls))
+    for made in _contents(program, process, receiver, call):
+        if program.tree.function_of(made.site).node in methods:
+            yield made
+
+
+def _contents(
+    program: Program, owner: Instance | Made, receiver: cst.BaseExpression | None, at: cst.CSTNode
+) -> Iterator[Made]:
+    """What the fork context has made, among what the attributes of an object hold."""
+    assert owner.cls is not None
     classes = program.evaluator.classes
     if any(classes.method(owner.cls, name) is not None for name in _OWN_PICKLING):
-        return None
-    receiver = node.value if isinstance(node, cst.Attribute) else None
+        return
     attributes = program.crossing.attributes
     for name in attributes.names(owner.cls):
-        for content in attributes.held(owner, name, receiver, task.call):
+        for content in attributes.held(owner, name, receiver, at):
             for value in content.values:
                 if isinstance(value, Made) and _is_forked(program, value):
-                    return value
-    return None
+                    yield value
 
 
 def _is_forked(program: Program, value: Value) -> bool:
