@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.values import BoundMethod, Instance, Made, is_none
+from flake8_mppitfalls.model.values import Instance, Made, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -25,8 +25,8 @@ class AttributeSetInChild(Rule):
 
     What it does:
         Finds ``self.x = …``, ``self.x += …`` or ``self.x.append(…)`` in ``run()`` of a ``Process``
-        subclass, in a method that is the ``target`` of a ``Process``, or in a method that these
-        call, where the parent reads that attribute after the start.
+        subclass, in a method that is the ``target`` of a ``Process`` or the task of a pool, or in a
+        method that these call, where the parent reads that attribute after the start.
 
     Why it is bad:
         The child works on a copy of the object: of the whole memory under ``fork``, a pickled one
@@ -101,19 +101,14 @@ class AttributeSetInChild(Rule):
 
 
 def _classes(program: Program) -> dict[cst.ClassDef, list[Entry]]:
-    """The classes whose methods are what a ``Process`` runs."""
+    """The classes whose methods run in a process or as the task of a pool."""
     found: dict[cst.ClassDef, list[Entry]] = {}
     for entry in program.sides.entries():
-        if entry.task is not None and entry.task.shape.role != "process":
+        if entry.task is not None and entry.task.shape.role == "initializer":
             continue
         cls = program.evaluator.classes.of_method(entry.function)
-        if cls is None:
-            continue
-        if entry.task is not None:
-            values = program.values(entry.task.callable)
-            if not any(isinstance(v, BoundMethod) and v.node is entry.function for v in values):
-                continue
-        found.setdefault(cls, []).append(entry)
+        if cls is not None:
+            found.setdefault(cls, []).append(entry)
     return found
 
 
