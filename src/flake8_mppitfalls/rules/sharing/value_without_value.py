@@ -24,6 +24,7 @@ from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.classes import Store
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Values
     from flake8_mppitfalls.syntax.scopes import Binding
@@ -38,6 +39,8 @@ _LEVELS = frozenset({"debug", "info", "warning", "error", "critical", "exception
 _FORMATTING = frozenset({"print", "str", "format"})
 _FIXED = (cst.Equal, cst.NotEqual)
 _ORDERED = (cst.LessThan, cst.LessThanEqual, cst.GreaterThan, cst.GreaterThanEqual)
+
+_NUMBERS = (cst.Integer, cst.Float, cst.Name)
 
 _TRUTH = "this test is always true"
 _EQUAL = "it never equals a number"
@@ -77,8 +80,8 @@ class ValueWithoutValue(Rule):
 
     Known limits:
         A ``RawValue``, and a ``Value`` with ``lock=False``, do have the truth of their number. A
-        test of a name that may be ``None`` asks for that. Attributes are looked at for ``+=``
-        only, not for what else is assigned to them.
+        test of a name that may be ``None`` asks for that. Of what is assigned to an attribute, a
+        number or truth value counts where the constructor makes it a ``Value``.
 
     References:
         Python documentation, ``multiprocessing.Value``.
@@ -251,12 +254,27 @@ def _rebindings(program: Program) -> Iterator[tuple[cst.CSTNode, str]]:
                 yield target, _NUMBER
         elif isinstance(target, cst.Attribute) and _is_value_attribute(program, target):
             yield target, _NUMBER
+    for target in _overwritten(program):
+        yield target, _REBOUND
     for scope in program.tree.scopes.values():
         for bindings in scope.bindings.values():
             if len(bindings) > 1 and not any(b.kind is Bound.AUGMENTED for b in bindings):
                 for binding in bindings:
                     if _is_number(program, binding) and _is_by_mistake(program, binding, bindings):
                         yield binding.node, _REBOUND
+
+
+def _overwritten(program: Program) -> Iterator[cst.Attribute]:
+    """The attributes that hold a ``Value`` and that something else is assigned to."""
+    for assign in program.tree.nodes(cst.Assign):
+        for each in assign.targets:
+            target = each.target
+            if isinstance(target, cst.Attribute) and isinstance(assign.value, _NUMBERS):
+                stores = program.evaluator.classes.stores(target.attr.value)
+                store = next((s for s in stores if s.node is target), None)
+                if store is not None and _is_overwriting(program, store, stores):
+                    if _is_value_attribute(program, target):
+                        yield target
 
 
 def _is_number(program: Program, binding: Binding) -> bool:
@@ -323,16 +341,48 @@ def _is_value_attribute(program: Program, target: cst.Attribute) -> bool:
 
 
 def _stored(program: Program, node: cst.Attribute) -> Values:
-    """What is assigned to an attribute of an object of this module's classes, ``+=`` apart."""
+    """What is assigned to an attribute of an object of this module's classes, ``+=`` apart.
+
+    What overwrites a ``Value`` is no news to the child, which has an object of its own.
+    """
+    is_news = program.sides.is_parent_code(node) and not _is_store(program, node)
     groups: list[Values] = []
     for value in program.values(node.value):
         cls = getattr(value, "cls", None)
         if not isinstance(cls, cst.ClassDef):
             return ()
-        for store in program.evaluator.stores(cls, node.attr.value):
+        stores = program.evaluator.stores(cls, node.attr.value)
+        for store in stores:
             if store.kind is not Bound.AUGMENTED:
-                groups.append(program.evaluator.stored(store))
+                if is_news or not _is_overwriting(program, store, stores):
+                    groups.append(program.evaluator.stored(store))
     return union((), *groups)
+
+
+def _is_store(program: Program, node: cst.Attribute) -> bool:
+    return program.evaluator.classes.store_of(node) is not None
+
+
+def _is_overwriting(program: Program, store: Store, stores: list[Store]) -> bool:
+    """``self.stop = True`` in a method, where the constructor makes ``self.stop`` a ``Value``?"""
+    if store.kind is not Bound.ASSIGN or store.path or _is_in_constructor(program, store):
+        return False
+    values = program.evaluator.stored(store)
+    if not values or not all(
+        isinstance(v, Constant) and isinstance(v.value, (bool, int, float)) for v in values
+    ):
+        return False
+    return any(
+        isinstance(value, Made) and _holds_number(program, value, truth=False)
+        for other in stores
+        if other is not store and _is_in_constructor(program, other)
+        for value in program.evaluator.stored(other)
+    )
+
+
+def _is_in_constructor(program: Program, store: Store) -> bool:
+    function = program.tree.function_of(store.node).node
+    return isinstance(function, cst.FunctionDef) and function.name.value == "__init__"
 
 
 def _mentions(program: Program, node: cst.CSTNode, name: str) -> bool:
