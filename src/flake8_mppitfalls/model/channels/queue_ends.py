@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 _PUTTING = ("put", "put_nowait")
 _TAKING = ("get", "get_nowait")
+_TELLING: dict[api.Kind, tuple[str, ...]] = {
+    api.Kind.CONNECTION: ("poll", "recv", "recv_bytes"),
+    api.Kind.EVENT: ("wait", "is_set"),
+}
+"""By what a process hears from another one, other than the queue."""
 _DEEPEST = 4
 
 UNREAD = "it is so whenever the writers are slower, and what they write later is not read"
@@ -76,6 +81,8 @@ class QueueEnds:
         several = self._program.concurrency.total(takers, queue.site) >= SEVERAL
         if several:
             return TAKEN
+        if self._was_told(decision) and not self._is_filled_here(queue):
+            return ""
         others = [e for e in self._entries(queue, _PUTTING) if e not in entries]
         if not _is_immediate(queue) and (others or self._parent_nodes(queue, _PUTTING)):
             if self._parent_nodes(queue, _PUTTING) or not self._had_ended(others, entries):
@@ -133,6 +140,22 @@ class QueueEnds:
         return any(
             not around.isdisjoint(self._program.sides.reach((entry.function,))) for entry in entries
         )
+
+    def _was_told(self, decision: Decision) -> bool:
+        """Does the reader come here when it hears by a pipe or event that it is time?"""
+        owner = self._program.paths.owner(decision.node)
+        return any(
+            value.name in _TELLING.get(value.receiver.kind, ())
+            for step in self._program.paths.before_in(owner, decision.call)
+            if decision.loop is None or not self._tree.is_within(step.node, decision.loop)
+            for value in step.values
+            if isinstance(value, Member)
+        )
+
+    def _is_filled_here(self, queue: Made) -> bool:
+        """Is something put in by code that is the parent's alone?"""
+        entries_at = self._program.concurrency.entries_at
+        return any(not entries_at(node) for node in self._parent_nodes(queue, _PUTTING))
 
     def _had_ended(self, writers: list[Entry], readers: list[Entry]) -> bool:
         """Had the writers ended when the readers were started?"""

@@ -322,9 +322,7 @@ class Results:
             work.extend(point.successors)
         return False
 
-    def _calls_reaching(
-        self, functions: list[cst.CSTNode], block: cst.With
-    ) -> Iterator[cst.Call]:
+    def _calls_reaching(self, functions: list[cst.CSTNode], block: cst.With) -> Iterator[cst.Call]:
         """The calls in a block that lead to one of the functions."""
         if not functions:
             return
