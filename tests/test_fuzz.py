@@ -52,6 +52,19 @@ if __name__ == "__main__":
     end(pool, quickly=len(names) > 10)
     pool.starmap(print, names)
 """,
+    "a plain name for the base's __init__()": """\
+from multiprocessing import Process
+from multiprocessing.pool import Pool
+from bases import __init__
+
+class Worker(Process):
+    def __init__(self):
+        __init__(self)
+
+class Workers(Pool):
+    def __init__(self):
+        __init__(self, 100)
+""",
 }
 
 

@@ -103,7 +103,8 @@ def _of_bases(program: Program) -> Iterator[Constructor]:
         made = program.evaluator.instance(cls, None) if cls is not None else None
         if not isinstance(made, Made) or made.kind not in KINDS:
             continue
-        assert isinstance(call.func, cst.Attribute)
+        if not isinstance(call.func, cst.Attribute):
+            continue
         maker = api.MAKERS[made.name]
         for value in program.values(call.func.value):
             complete = not has_stars(call)
