@@ -428,6 +428,11 @@ class Conditions:
         prefixes = (prefix,) if isinstance(prefix, str) else tuple(map(str, prefix))
         return subject.startswith(prefixes)
 
+    def text(self, node: cst.CSTNode, world: World) -> str | None:
+        """The string that an expression is in ``world``, if it decides that."""
+        value = self._constant(node, world)
+        return value if isinstance(value, str) else None
+
     def _constant(self, node: cst.CSTNode, world: World) -> object:
         """The value of an expression in ``world``, or ``_UNDECIDED``."""
         if isinstance(node, (cst.SimpleString, cst.ConcatenatedString, cst.Integer)):

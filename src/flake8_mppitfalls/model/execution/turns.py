@@ -96,9 +96,20 @@ class Turns:
             loop = next(self._loops.around(way[-1]))
             for other in loops.get(loop, ()):
                 turn = Turn(loop, other, way)
+                if self._calls_another(turn):
+                    continue
                 if len(loops[loop]) == 1 or turn.is_one_call:
                     if not any(self._is_made_in(turn, made) for made in receivers):
                         yield turn
+
+    def _calls_another(self, turn: Turn) -> bool:
+        """``for step in (read, write): step()``: each function is called in a turn of its own."""
+        return any(
+            len(way) > 1
+            and isinstance(way[-1], cst.Call)
+            and self._loops.varies(way[-1].func, turn.loop)
+            for way in (turn.start, turn.awaiting)
+        )
 
     def _ways(self, node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, ...]]:
         """From a place by the calls of its function out to a loop, if it is in none itself."""

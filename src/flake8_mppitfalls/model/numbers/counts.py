@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 DEEPEST = 40
 """How many expressions deep an evaluation goes before nothing is known."""
-MOST_STEPS = 20_000
+MOST_STEPS = 3_000
 _PLATFORM = ("sys.platform", "os.name", "platform.system")
 MOST_ASKED = 3
 """So many tests deep it is asked whether a place can be reached at all."""
@@ -81,6 +81,7 @@ class Counts:
         self._lengths = Lengths(program)
         self._names = CountedNames(self, program, self._world, self._arrivals)
         self._known: dict[tuple[cst.CSTNode, At], Amounts] = {}
+        self._called: dict[tuple[cst.CSTNode, int], bool] = {}
         self._active: set[tuple[object, object]] = set()
         self._depth = 0
         self._cut = 0
@@ -105,8 +106,12 @@ class Counts:
         function = self._tree.function_of(node).node
         if depth > MOST_FRAMES or not isinstance(function, cst.FunctionDef):
             return True
-        references = self._references.of(function)
-        return not references or any(self.may_run(r.node, depth + 1) for r in references)
+        known = self._called.get((function, depth))
+        if known is None:
+            references = self._references.of(function)
+            known = not references or any(self.may_run(r.node, depth + 1) for r in references)
+            self._called[function, depth] = known
+        return known
 
     def is_possible(self, node: cst.CSTNode, frame: Frame | None = None) -> bool:
         """False if the tests around ``node`` never come out so that it is reached."""
@@ -217,13 +222,22 @@ class Counts:
             return (amounts.SOME_TEXT,)
         index = node.slice[0].slice.value
         found = self.looked_up(node.value, index, at)
+        if not found and self._evaluator.text(index) != self._key(index):
+            return UNKNOWN  # the dict has no entry for the platform
         return found or self.of_values(self._evaluator.values(node))
+
+    def _key(self, index: cst.BaseExpression) -> str | None:
+        """The string by which a dict is asked: a constant, or ``sys.platform``."""
+        key = self._evaluator.text(index)
+        if key is None and self._world is not None:
+            key = self._conditions.text(index, self._world)
+        return key
 
     def looked_up(
         self, mapping: cst.BaseExpression, index: cst.BaseExpression, at: At
     ) -> Amounts | None:
         """What a dict of this module holds under a constant key, if that can be told."""
-        key = self._evaluator.text(index)
+        key = self._key(index)
         if key is None:
             return None
         groups: list[Amounts] = []

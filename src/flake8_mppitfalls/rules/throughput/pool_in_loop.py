@@ -156,7 +156,7 @@ def _callers(
         if given is None or _is_made_for_a_reason(program, site.call, constructor):
             continue
         for loop in loops.around(site.call):
-            if any(loops.varies(node, loop) for node in given):
+            if any(loops.varies(node, loop) for node in (*given, site.call.func)):
                 break
             if any(_attribute_changes(program, node, loop) for node in inputs):
                 break
@@ -260,23 +260,30 @@ def _is_for_some_turns(program: Program, node: cst.Call, loop: Loop) -> bool:
         if parent is loop:
             return False
         if isinstance(parent, (cst.If, cst.IfExp)) and child is not parent.test:
-            if _singles_out(parent.test) and program.loops.varies(parent.test, loop):
-                return True
+            if _singles_out(parent.test, _is_over_few(loop)):
+                if program.loops.varies(parent.test, loop):
+                    return True
         elif isinstance(parent, cst.MatchCase):
             return True
         child = parent
     return False
 
 
-def _singles_out(test: cst.BaseExpression) -> bool:
+def _is_over_few(loop: Loop) -> bool:
+    """Does it run over a literal list, or is it a ``while`` loop that waits for its turn?"""
+    return not isinstance(loop, cst.For) or isinstance(loop.iter, (cst.Tuple, cst.List, cst.Set))
+
+
+def _singles_out(test: cst.BaseExpression, few: bool) -> bool:
+    """Does the test choose one turn (or, of a few, one kind), and not what there is to do?"""
     if isinstance(test, cst.UnaryOperation):
-        return _singles_out(test.expression)
+        return _singles_out(test.expression, few)
     if isinstance(test, cst.BooleanOperation):
-        return _singles_out(test.left) or _singles_out(test.right)
+        return _singles_out(test.left, few) or _singles_out(test.right, few)
     if isinstance(test, cst.Comparison):
         kinds = (cst.Equal, cst.NotEqual, cst.Is, cst.IsNot, cst.In, cst.NotIn)
         return any(isinstance(c.operator, kinds) for c in test.comparisons)
-    return isinstance(test, (cst.Name, cst.Attribute, cst.Call))
+    return few and isinstance(test, (cst.Name, cst.Attribute, cst.Call))
 
 
 def _is_made_for_a_reason(
@@ -286,10 +293,8 @@ def _is_made_for_a_reason(
     tree = program.tree
     targets = _targets(program, call)
     for test, _ in program.conditions.holding(call):
-        for part in tree.walk(test):
-            text = dotted_name(part) if isinstance(part, (cst.Name, cst.Attribute)) else ""
-            if text and text in targets:
-                return True
+        if not targets.isdisjoint(_asked(program, test)):
+            return True
     child: cst.CSTNode = call
     for parent in tree.ancestors(call):
         if isinstance(parent, (cst.ExceptHandler, cst.ExceptStarHandler)):
@@ -300,6 +305,19 @@ def _is_made_for_a_reason(
             return False
         child = parent
     return False
+
+
+def _asked(program: Program, test: cst.BaseExpression) -> Iterator[str]:
+    """The names and attributes in a test, and in what a name in it is bound to."""
+    for part in program.tree.walk(test):
+        if isinstance(part, (cst.Name, cst.Attribute)):
+            yield dotted_name(part)
+        if isinstance(part, cst.Name):
+            for binding in program.evaluator.bindings(part):
+                if isinstance(binding.value, (cst.Comparison, cst.UnaryOperation)):
+                    for inner in program.tree.walk(binding.value):
+                        if isinstance(inner, (cst.Name, cst.Attribute)):
+                            yield dotted_name(inner)
 
 
 def _targets(program: Program, call: cst.Call) -> set[str]:
