@@ -71,7 +71,7 @@ class Arrivals:
         self._tested: dict[Scope, frozenset[str]] = {}
         self._said: dict[tuple[cst.CSTNode, bool], list[Said]] = {}
         self._barred: dict[cst.CSTNode, bool | None] = {}
-        self._left = 50_000 + 10 * len(program.tree.parents)
+        self._left = 5_000 + len(program.tree.parents)
         self._in_expressions: dict[Scope, list[cst.CSTNode]] | None = None
 
     # -- questions -----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from flake8_mppitfalls.model.evaluation.annotations import Annotations
 from flake8_mppitfalls.model.evaluation.calls import Calls
 from flake8_mppitfalls.model.evaluation.classes import Classes, Store, decorator_names
 from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Containers
+from flake8_mppitfalls.model.evaluation.overwriting import overwritten
 from flake8_mppitfalls.model.evaluation.records import Records
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.values import (
@@ -368,7 +369,7 @@ class Evaluator:
             return (External(f"{value.name}.{name}", value.method),)
         if isinstance(value, Made):
             if value.cls is not None:
-                found = self.attribute_values(value.cls, name, value)
+                found = self.attribute_values(value.cls, name, value, node)
                 if found is not None:
                     return found
             if value.kind is api.Kind.CONTEXT and name in api.CONTEXT_MEMBERS:
@@ -379,7 +380,7 @@ class Evaluator:
             return (Member(value, name),)
         if isinstance(value, (Instance, Class)):
             cls = value.cls if isinstance(value, Instance) else value.node
-            found = self.attribute_values(cls, name, value)
+            found = self.attribute_values(cls, name, value, node)
             return found if found is not None else (UNKNOWN,)
         if isinstance(value, Result):
             inherited = self._inherited(value, name) if value.name == "super" else ()
@@ -399,9 +400,13 @@ class Evaluator:
         return self._method_values(method, own)
 
     def attribute_values(
-        self, cls: cst.ClassDef, name: str, receiver: Instance | Made | Class
+        self,
+        cls: cst.ClassDef,
+        name: str,
+        receiver: Instance | Made | Class,
+        at: cst.CSTNode | None = None,
     ) -> Values | None:
-        """What ``receiver.name`` may be, or ``None`` where the class does not say."""
+        """What ``receiver.name`` may be (where ``at`` reads it), or ``None``: unsaid."""
         groups: list[Values] = []
         field = self.records.values(receiver, name) if not isinstance(receiver, Class) else None
         if field is not None:
@@ -417,8 +422,9 @@ class Evaluator:
                     groups.append(self.bound(binding))
             if bindings:
                 break
-        for store in self.stores(cls, name):
-            groups.append(self.stored(store))
+        stores = self.stores(cls, name)
+        gone = overwritten(self, at) if len(stores) > 1 else []
+        groups += [self.stored(store) for store in stores if store not in gone]
         return union((), *groups) if groups else None
 
     def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:

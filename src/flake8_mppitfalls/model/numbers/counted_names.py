@@ -42,6 +42,7 @@ class CountedNames:
         self._conditions = program.conditions
         self._world = world
         self._arrivals = arrivals
+        self._with_callers: dict[tuple[cst.FunctionDef, str, Amounts, int], Amounts] = {}
         self._active: set[tuple[object, object]] = set()
 
     # -- names ---------------------------------------------------------------------------------
@@ -116,12 +117,20 @@ class CountedNames:
         """The amounts with which a function is called: ``if JOBS > 0: run_parallel()``."""
         if depth > MOST_FRAMES or not isinstance(function, cst.FunctionDef):
             return values
-        references = self._references.of(function)
-        if not references or values == UNKNOWN:
+        if values == UNKNOWN or not self._references.of(function):
             return values
+        asked = (function, key, values, depth)
+        known = self._with_callers.get(asked)
+        if known is None:
+            known = self._with_callers[asked] = self._allowed_by_callers(*asked)
+        return known
+
+    def _allowed_by_callers(
+        self, function: cst.FunctionDef, key: str, values: Amounts, depth: int
+    ) -> Amounts:
         head = key.partition(".")[0]
         groups: list[Amounts] = []
-        for reference in references:
+        for reference in self._references.of(function):
             if not self._counts.may_run(reference.node):
                 continue
             if "." in key and not dotted_name(reference.node).startswith(f"{head}."):
