@@ -8,6 +8,7 @@ others. Nothing is computed before it is asked for, and every answer is kept.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -67,6 +68,10 @@ _ENTERING = frozenset({"enter_context", "enter_async_context"})
 """Methods of ``contextlib.ExitStack`` that give what the context manager's entry gives."""
 
 
+_UNSAID: Values = (UNKNOWN,)
+"""For an attribute of which the class does not say anything; told apart by identity."""
+
+
 class Evaluator:
     """Answers what the expressions of one module may be."""
 
@@ -86,6 +91,8 @@ class Evaluator:
         self._reaching: dict[cst.CSTNode, list[Binding]] = {}
         self._reads: dict[tuple[Scope, str], dict[Binding, list[cst.Name]]] = {}
         self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
+        self._attributes: dict[object, Values] = {}
+        self._stores: dict[tuple[cst.ClassDef, str], list[Store]] = {}
         self._depth = 0
         self._active: set[object] = set()
         self._cut = 0
@@ -249,7 +256,11 @@ class Evaluator:
             before = self.values(node)
             containers = tuple(v for v in before if isinstance(v, Container))
             return containers or (Computed(self.tree.statement_of(node)),)
-        return self._stored(binding.kind, binding.value, binding.path, binding.annotation)
+        values = self._stored(binding.kind, binding.value, binding.path, binding.annotation)
+        starred = self.tree.parent(node)
+        if isinstance(starred, cst.StarredElement) and binding.path:
+            return self.containers.rest(starred, values)
+        return values
 
     def stored(self, store: Store) -> Values:
         """What one assignment to an attribute gives it."""
@@ -407,6 +418,23 @@ class Evaluator:
         at: cst.CSTNode | None = None,
     ) -> Values | None:
         """What ``receiver.name`` may be (where ``at`` reads it), or ``None``: unsaid."""
+        stores = self.stores(cls, name)
+        gone = overwritten(self, at) if len(stores) > 1 else []
+        left = tuple(store for store in stores if store not in gone) if gone else tuple(stores)
+        key = (cls, name, receiver, left)
+        found = self._attributes.get(key)
+        if found is None:
+            ask = partial(self._attribute_values, *key)
+            found = self.once(key, self._attributes, ask)
+        return None if found is _UNSAID else found
+
+    def _attribute_values(
+        self,
+        cls: cst.ClassDef,
+        name: str,
+        receiver: Instance | Made | Class,
+        stores: tuple[Store, ...],
+    ) -> Values:
         groups: list[Values] = []
         field = self.records.values(receiver, name) if not isinstance(receiver, Class) else None
         if field is not None:
@@ -422,10 +450,8 @@ class Evaluator:
                     groups.append(self.bound(binding))
             if bindings:
                 break
-        stores = self.stores(cls, name)
-        gone = overwritten(self, at) if len(stores) > 1 else []
-        groups += [self.stored(store) for store in stores if store not in gone]
-        return union((), *groups) if groups else None
+        groups += [self.stored(store) for store in stores]
+        return union((), *groups) if groups else _UNSAID
 
     def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
         """Is it a member of an ``Enum``?"""
@@ -435,13 +461,20 @@ class Evaluator:
 
     def stores(self, cls: cst.ClassDef, name: str) -> list[Store]:
         """The assignments to the attribute ``name`` of instances of ``cls`` (or of the class)."""
+        known = self._stores.get((cls, name))
+        if known is not None:
+            return known
+        cuts = self._cut + self._too_deep
         family = set(self.classes.mro(cls))
-        return [
+        found = [
             store
             for store in self.classes.stores(name)
             if any(self._class_of(v) in family for v in self.values(store.node.value))
             or self._is_own_in(store.node.value, cls)
         ]
+        if self._depth == 0 or self._cut + self._too_deep == cuts:
+            self._stores[cls, name] = found
+        return found
 
     def _is_own_in(self, receiver: cst.BaseExpression, cls: cst.ClassDef) -> bool:
         """``self`` in a subclass of ``cls`` is an instance of ``cls`` too."""

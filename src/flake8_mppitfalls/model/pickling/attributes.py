@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.values import Class, Instance, Made
@@ -153,7 +154,11 @@ class Attributes:
             return []
         if not isinstance(holder.value, cst.Name) or holder.value.value != key:
             return []
-        values = {v for v in self._evaluator.values(holder) if isinstance(v, Made)}
+        values = {
+            value
+            for value in self._evaluator.values(holder)
+            if isinstance(value, Made) and value.kind not in api.THREAD_KINDS
+        }
         contents = self.anywhere(owner, name)
         return [content for content in contents if not values.isdisjoint(content.values)]
 
