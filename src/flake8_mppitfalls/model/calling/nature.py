@@ -214,6 +214,8 @@ class Nature:
         types = {left, right}
         if isinstance(site.operator, cst.Add) and "str" in types:
             return "str"
+        if isinstance(site.operator, cst.Multiply) and types == {"str", "int"}:
+            return "str"
         if not types <= {"int", "float", "bool"}:
             return None
         if isinstance(site.operator, cst.Divide) or "float" in types:

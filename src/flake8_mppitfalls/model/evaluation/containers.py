@@ -47,7 +47,13 @@ class Containers:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._known: dict[object, Values] = {}
+        self._rests: dict[cst.CSTNode, Values] = {}
         self._contributions: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]] | None = None
+
+    def rest(self, starred: cst.StarredElement, elements: Values) -> Values:
+        """The list that ``*rest`` is bound to, which holds ``elements``."""
+        self._rests[starred] = elements
+        return (Container(starred, "list"),)
 
     def elements(self, values: Values) -> Values:
         """What the values hold: for a dict its values."""
@@ -181,6 +187,8 @@ class Containers:
                 groups.append(self.iterated(values))
         if container.type == "annotation":
             return self._declared_elements(site)
+        if isinstance(site, cst.StarredElement):
+            groups.append(self._rests.get(site, (UNKNOWN,)))
         return union((), *groups)
 
     def _view_elements(self, view: str, call: cst.Call) -> Values:
