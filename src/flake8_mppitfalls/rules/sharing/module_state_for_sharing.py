@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.execution.module_state import Side
-from flake8_mppitfalls.model.values import Constant, Instance
+from flake8_mppitfalls.model.values import Class, Constant, Instance
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -81,14 +81,19 @@ class ModuleStateForSharing(Rule):
                 continue
             for change in changes:
                 if _is_read(program, name, change):
-                    worker = program.sides.worker_of(change.node)
-                    yield self.finding(
-                        change.node,
-                        name=name,
-                        function=f"{worker.name.value}()"
-                        if isinstance(worker, cst.FunctionDef)
-                        else "the task",
-                    )
+                    yield self._found(program, change.node, name)
+        for cls, name in _class_variables(program):
+            reads = list(program.module_state.reads_of_class(cls, name))
+            if any(_learns_from(program, read) for read in reads):
+                for node in _changes_by_class(program, reads):
+                    yield self._found(program, node, f"{cls.name.value}.{name}")
+
+    def _found(self, program: Program, node: cst.CSTNode, name: str) -> Finding:
+        worker = program.sides.worker_of(node)
+        named = isinstance(worker, cst.FunctionDef)
+        return self.finding(
+            node, name=name, function=f"{worker.name.value}()" if named else "the task"
+        )
 
 
 def _variables(program: Program) -> Iterator[str]:
@@ -136,6 +141,46 @@ def _is_read(program: Program, name: str, change: Change) -> bool:
         if changed is None or read is None or changed & read:
             return True
     return False
+
+
+def _class_variables(program: Program) -> Iterator[tuple[cst.ClassDef, str]]:
+    """The containers and numbers that the bodies of the module's classes make for all objects."""
+    for cls in program.tree.nodes(cst.ClassDef):
+        if program.tree.scope_of(cls) is not program.tree.module_scope:
+            continue
+        for name, bindings in program.tree.scopes[cls].bindings.items():
+            if program.evaluator.records.is_record(cls) or name not in program.tree.attributes:
+                continue
+            values = [v for b in bindings for v in program.evaluator.bound(b)]
+            if values and all(
+                program.changes.is_plain(v) or isinstance(v, Constant) for v in values
+            ):
+                yield cls, name
+
+
+def _changes_by_class(program: Program, nodes: list[cst.Attribute]) -> Iterator[cst.CSTNode]:
+    """What worker functions change through the class itself: ``cls.seen.add(x)``."""
+    sides = program.sides
+    for node in nodes:
+        if not all(isinstance(v, Class) for v in program.values(node.value)):
+            continue  # an object's: MPP306
+        if sides.worker_of(node) is None:
+            continue
+        if any(f in sides.initializers for f in sides.functions_around(node)):
+            continue
+        if program.evaluator.classes.store_of(node) is not None:
+            yield node
+            continue
+        change = program.changes.at(node)
+        if change is not None:
+            yield change.node
+
+
+def _learns_from(program: Program, node: cst.Attribute) -> bool:
+    """Does the parent read it when workers may have begun their work?"""
+    if program.changes.is_only_changed(node) or not program.sides.is_parent_code(node):
+        return False
+    return program.module_state.follows_work(node)
 
 
 def _changed_attributes(program: Program, change: Change) -> frozenset[str] | None:
