@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -11,6 +11,7 @@ from flake8_mppitfalls.model.api import Kind
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.module_state import Side
 from flake8_mppitfalls.model.sharing.connections import Connected, connected
+from flake8_mppitfalls.model.values import Instance
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -25,7 +26,8 @@ class ConnectionAcrossFork(Rule):
 
     What it does:
         Finds a database connection, a used engine or a client that is kept in a global, made at
-        import or by the parent, and used by a worker function.
+        import or by the parent, and used by a worker function; also one that the constructor of a
+        global object keeps in an attribute.
 
     Why it is bad:
         ``fork`` copies the connection with its socket or file. Parent and workers then talk to the
@@ -85,6 +87,7 @@ class ConnectionAcrossFork(Rule):
         for name, bindings in program.tree.module_scope.bindings.items():
             if not any(_may_connect(binding) for binding in bindings):
                 continue
+            yield from self._of_objects(program, name)
             kind = _connected(program, name)
             if kind is None or _is_disposed(program, name):
                 continue
@@ -98,6 +101,60 @@ class ConnectionAcrossFork(Rule):
                     name=name,
                     remedy="dispose of the engine" if kind is Connected.ENGINE else "connect anew",
                 )
+
+    def _of_objects(self, program: Program, name: str) -> Iterator[Finding]:
+        """The first use in each worker function of an object that keeps a connection."""
+        kinds = _wrapped(program, name)
+        kept = [attribute for attribute, kind in kinds.items() if kind is not Connected.ENGINE]
+        told: set[cst.CSTNode | None] = set()
+        for load in program.module_state.reads(name) if kept else ():
+            worker = program.sides.worker_of(load)
+            if worker is None or worker in told or not _touches(program, load, kept):
+                continue
+            if _may_be_forked(program, load):
+                told.add(worker)
+                yield self.finding(load, name=f"{name}.{kept[0]}", remedy="connect anew")
+
+
+def _wrapped(program: Program, name: str) -> dict[str, Connected]:
+    """The attributes in which an object of the module keeps a connection from its beginning."""
+    writes = program.module_state.writes(name)
+    if any(write.side & (Side.WORKER | Side.INITIALIZER) for write in writes):
+        return {}
+    found: dict[str, Connected] = {}
+    for write in writes:
+        for value in program.evaluator.bound(write.binding):
+            if not isinstance(value, Instance):
+                return {}
+            for attribute in program.crossing.attributes.names(value.cls):
+                kind = _of_attribute(program, value.cls, attribute)
+                if kind is not None:
+                    found[attribute] = kind
+    return found
+
+
+def _of_attribute(program: Program, cls: cst.ClassDef, attribute: str) -> Connected | None:
+    """What an attribute is connected to that the constructor alone sets."""
+    kinds = set()
+    for store in program.evaluator.stores(cls, attribute):
+        function = program.tree.function_of(store.node).node
+        if not isinstance(function, cst.FunctionDef) or function.name.value != "__init__":
+            return None
+        kinds.update(connected(program, value) for value in program.evaluator.stored(store))
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _touches(program: Program, load: cst.Name, attributes: Collection[str]) -> bool:
+    """Does ``db.conn``, or the method in ``db.find()``, use one of the attributes?"""
+    parent = program.tree.parent(load)
+    if not isinstance(parent, cst.Attribute):
+        return False
+    name = parent.attr.value
+    for value in program.values(load):
+        if isinstance(value, Instance) and program.evaluator.classes.method(value.cls, name):
+            read = program.changes.read_by(value.cls, name)
+            return read is not None and not read.isdisjoint(attributes)
+    return name in attributes
 
 
 def _may_connect(binding: Binding) -> bool:
