@@ -90,10 +90,8 @@ class ModuleStateForSharing(Rule):
 
     def _found(self, program: Program, node: cst.CSTNode, name: str) -> Finding:
         worker = program.sides.worker_of(node)
-        named = isinstance(worker, cst.FunctionDef)
-        return self.finding(
-            node, name=name, function=f"{worker.name.value}()" if named else "the task"
-        )
+        function = f"{worker.name.value}()" if isinstance(worker, cst.FunctionDef) else "the task"
+        return self.finding(node, name=name, function=function)
 
 
 def _variables(program: Program) -> Iterator[str]:
