@@ -139,6 +139,17 @@ class Spinning:
                 return False
         return True
 
+    def nap(self, loop: cst.While) -> str:
+        """How long it sleeps at most before it asks again, in seconds; empty if not at all."""
+        naps = [
+            amount.shown.high
+            for node in self._program.loops.body_of(loop)
+            if isinstance(node, cst.Call) and self._tree.qualified(node.func) == "time.sleep"
+            for amount in (self._program.counts.of(node.args[0].value) if node.args else ())
+        ]
+        longest = max(naps, default=0)
+        return f"{longest:g}" if longest > 0 else ""
+
     def is_finished(self, test: cst.CSTNode, truth: bool) -> bool:
         """True if the outcome of a test says that there is something new."""
         if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.lives.results import ASYNCHRONOUS, LAZY
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.values import Made
 
 
 class PoolNotJoined(Rule):
@@ -55,10 +57,7 @@ class PoolNotJoined(Rule):
 
     code = "MPP401"
     name = "pool-not-joined"
-    message = (
-        "{pool} is closed here and not joined {where}: tasks that still run are cut off when the"
-        " program ends; call join() after close()"
-    )
+    message = "{pool} is closed here and not joined {where}: {damage}; call join() after close()"
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each ``close()`` after which a path ends without ``join()``."""
@@ -72,4 +71,19 @@ class PoolNotJoined(Rule):
                         call,
                         pool=program.receiver(call, "the pool"),
                         where="on some path" if life.calls("join") else "afterwards",
+                        damage=_CUT_OFF if _has_lost_tasks(program, made) else _LEAVING,
                     )
+
+
+_CUT_OFF = "tasks that still run are cut off when the program ends"
+_LEAVING = "its workers may still be leaving when the next step begins"
+
+
+def _has_lost_tasks(program: Program, made: Made) -> bool:
+    """Does nobody wait for the result of one of its tasks?"""
+    return any(
+        made in task.receivers
+        and task.name in ASYNCHRONOUS | LAZY
+        and not program.results.is_fetched(task)
+        for task in program.tasks
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.channels.emptiness import Emptiness
 from flake8_mppitfalls.model.channels.polling import Poll, Spinning, polls
 from flake8_mppitfalls.model.values import Container
 from flake8_mppitfalls.rules.base import Finding, Rule
@@ -82,10 +83,15 @@ class BusyWait(Rule):
                 seen.add(loop)
                 if spinning.is_without_pause(loop):
                     asked = program.source(poll.node, f"{poll.name}")
+                    nap = spinning.nap(loop)
+                    how = (
+                        f"every {nap} seconds and takes processor time"
+                        if nap
+                        else "without a pause and keeps a processor busy"
+                    )
                     yield self.finding(
                         loop,
-                        trouble=f"this loop asks {asked} without a pause and keeps a processor busy"
-                        " while it waits",
+                        trouble=f"this loop asks {asked} {how} while it waits",
                         remedy=f"call {_INSTEAD[poll.kind]}, which wait",
                     )
             for removal, name in self._removals(program, poll):
@@ -103,6 +109,10 @@ class BusyWait(Rule):
 
     def _ends(self, program: Program, spinning: Spinning, poll: Poll, loop: cst.While) -> bool:
         """Does the loop end when the queue is empty? Then MPP801 speaks."""
+        if isinstance(poll.node, cst.Call) and any(
+            decision.loop is loop for decision in Emptiness(program).decisions(poll.node)
+        ):
+            return True
         for parent in program.tree.ancestors(poll.node):
             if parent is loop:
                 return False
