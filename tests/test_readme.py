@@ -72,6 +72,16 @@ def test_the_options() -> None:
     }
 
 
+def test_the_command() -> None:
+    [command] = re.findall(r"^mppitfalls (.+)$", "".join(blocks("console")), re.MULTILINE)
+    subprocess.run(
+        [sys.executable, "-m", "flake8_mppitfalls", *command.split()],
+        stdout=subprocess.DEVNULL,
+        timeout=60,
+        check=True,
+    )
+
+
 def test_the_links_into_the_repository() -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", README)
     assert links
