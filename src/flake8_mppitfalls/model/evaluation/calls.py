@@ -83,6 +83,15 @@ TRANSPARENT_DECORATORS = frozenset(
 """Decorators under which a call of the function still gives what its ``return`` says."""
 
 
+def class_of(values: Values) -> Values:
+    """The classes of this module that all the values are instances of; empty where one is not."""
+    classes = [
+        value.cls if isinstance(value, (Instance, Made)) and value.cls is not None else None
+        for value in values
+    ]
+    return tuple(dict.fromkeys(Class(cls) for cls in classes if cls)) if all(classes) else ()
+
+
 class Calls:
     """Answers what the calls of one module give."""
 
@@ -128,6 +137,10 @@ class Calls:
             return self._evaluator.values(call.args[1].value)
         if name in _WRAPPERS and first is not None:
             return self._evaluator.values(first)
+        if name == "type" and first is not None and len(call.args) == 1:
+            classes = class_of(self._evaluator.values(first))
+            if classes:
+                return classes
         if name == "getattr" and len(call.args) > 1:
             attribute = self._evaluator.text(call.args[1].value)
             if attribute is not None and first is not None:

@@ -15,7 +15,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.annotations import Annotations
-from flake8_mppitfalls.model.evaluation.calls import Calls
+from flake8_mppitfalls.model.evaluation.calls import Calls, class_of
 from flake8_mppitfalls.model.evaluation.classes import Classes, Store, decorator_names
 from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Containers
 from flake8_mppitfalls.model.evaluation.overwriting import overwritten
@@ -371,6 +371,8 @@ class Evaluator:
 
     def _attribute(self, node: cst.Attribute) -> Values:
         name = node.attr.value
+        if name == "__class__":
+            return class_of(self.values(node.value)) or (UNKNOWN,)
         groups = [self.member(value, name, node) for value in self.values(node.value)]
         return union((), *groups) if groups else ()
 
