@@ -142,7 +142,8 @@ class Container:
 
     ``type`` is ``list``, ``tuple``, ``set``, ``dict``, ``iterator`` or ``annotation``; for what
     ``d.keys()``, ``d.values()`` and ``d.items()`` give ``keys``, ``values`` and ``items``, and
-    ``item`` for the pairs of the last; ``row`` for the tuples that ``zip`` and the like give.
+    ``item`` for the pairs of the last; ``row`` for the tuples that ``zip`` and the like give, and
+    ``column 0``, ``column 1`` for those that ``zip(*pairs)`` does.
     """
 
     site: cst.CSTNode
@@ -219,3 +220,11 @@ def union(*groups: Values) -> Values:
 def is_none(value: Value) -> bool:
     """True for the constant ``None``."""
     return isinstance(value, Constant) and value.value is None
+
+
+def is_plain(value: Value) -> bool:
+    """True for ``None``, a string or a number, as an annotation declares them."""
+    return is_none(value) or (isinstance(value, Result) and value.name in _PLAIN)
+
+
+_PLAIN = frozenset({"bool", "bytes", "float", "int", "str"})

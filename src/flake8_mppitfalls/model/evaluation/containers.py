@@ -36,6 +36,7 @@ _ITERATED = {
     "re.compile().finditer": "re.Match",
 }
 """What iterating over the result of a function gives."""
+COLUMN = "column "
 _COLUMNS = frozenset({"zip", "enumerate", "itertools.product"})
 """Calls whose iterator gives tuples: one element of each of several iterables."""
 _GROWING = {"append", "add", "appendleft", "insert", "extend", "extendleft", "setdefault", "update"}
@@ -176,7 +177,12 @@ class Containers:
         if container.type == "item" and isinstance(site, cst.Call):
             return union(self._view_elements("keys", site), self._view_elements("values", site))
         if container.type == "row" and isinstance(site, cst.Call):
+            if self._transposed(site) is not None:
+                return (UNKNOWN,)
             return union((), *(self._column(site, i) for i in range(self.columns(site))))
+        if container.type.startswith(COLUMN) and isinstance(site, cst.Call):
+            rows = self.iterated(self._evaluator.values(self._transposed(site)))
+            return self.element(rows, int(container.type.removeprefix(COLUMN)))
         for expression, nested in self.contributions(container):
             values = self._evaluator.values(expression)
             if not nested:
@@ -290,6 +296,8 @@ class Containers:
             elif isinstance(value, Container) and value.type == "row" and index != STARRED:
                 assert isinstance(value.site, cst.Call)
                 groups.append(self._column(value.site, index))
+            elif index >= 0 and (transposing := self._transposing(value)) is not None:
+                groups.append((Container(transposing, f"{COLUMN}{index}"),))
             else:
                 groups.append(self._elements(value))
         return union((), *groups)
@@ -300,6 +308,24 @@ class Containers:
             and isinstance(value.site, cst.Call)
             and self._evaluator.tree.qualified(value.site.func) in _COLUMNS
         )
+
+    def _transposing(self, value: Value) -> cst.Call | None:
+        """The ``zip(*pairs)`` that an iterator is, or whose tuples a list or tuple holds."""
+        if not isinstance(value, Container) or not isinstance(value.site, cst.Call):
+            return None
+        call: cst.BaseExpression = value.site
+        if value.type in ("list", "tuple") and len(value.site.args) == 1:
+            call = value.site.args[0].value
+        elif value.type != "iterator":
+            return None
+        return call if isinstance(call, cst.Call) and self._transposed(call) is not None else None
+
+    def _transposed(self, call: cst.Call) -> cst.BaseExpression | None:
+        """``pairs`` of ``zip(*pairs)``, which gives all first elements, then all second ones."""
+        if self._evaluator.tree.qualified(call.func) != "zip":
+            return None
+        given = [arg for arg in call.args if arg.keyword is None]
+        return given[0].value if len(given) == 1 and given[0].star == "*" else None
 
     def columns(self, call: cst.Call) -> int:
         """How many elements the tuples have that ``zip`` and the like give, as far as shown."""

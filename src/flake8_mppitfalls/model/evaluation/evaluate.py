@@ -43,6 +43,7 @@ from flake8_mppitfalls.model.values import (
     Value,
     Values,
     is_none,
+    is_plain,
     union,
 )
 from flake8_mppitfalls.syntax.flow import Flow
@@ -310,6 +311,9 @@ class Evaluator:
         if param.default is not None:
             groups.append(self.values(param.default))
         found = tuple(v for v in union((), *groups) if v is not UNKNOWN)
+        if declared and all(is_plain(v) for v in declared):
+            # What tests like ``isinstance(x, str)`` let through is not followed.
+            found = tuple(v for v in found if not isinstance(v, (Instance, Made)))
         if declared and declared != (UNKNOWN,):
             if undecided or all(is_none(v) for v in found):
                 return union(found, declared)
