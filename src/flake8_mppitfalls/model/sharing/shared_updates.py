@@ -79,8 +79,11 @@ class SharedUpdates:
         if isinstance(target, cst.Subscript):
             index = _index(target)
         elif isinstance(shared, cst.Subscript):
-            # A field of one structure of an array.
             index = _index(shared)
+            made = self._made(shared)
+            if made and all(self._fits(target, m) for m in made):
+                return Update(target, shared, made, index)  # a value in a list or tuple
+            # A field of one structure of an array.
             inner = self._unwrapped(shared.value)
             made = self._made(inner)
             if made and all(
