@@ -91,7 +91,8 @@ _COPYING = frozenset(["list", "tuple", "set", "sorted", "frozenset", "dict", "co
 _WRAPPING = frozenset(
     (
         "iter enumerate zip reversed filter itertools.chain itertools.islice "
-        "itertools.cycle concurrent.futures.as_completed tqdm.tqdm tqdm.auto.tqdm tqdm"
+        "itertools.cycle concurrent.futures.as_completed rich.progress.track "
+        "alive_progress.alive_it progressbar.progressbar fastprogress.progress_bar"
     ).split()
 )
 _CONSUMING = frozenset(["sum", "any", "all", "min", "max", "collections.Counter"])
