@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.tasks import Task, Tasks
     from flake8_mppitfalls.model.execution.conditions import Conditions
     from flake8_mppitfalls.model.values import Value
+    from flake8_mppitfalls.syntax.scopes import Binding
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +213,26 @@ class Sides:
             bindings = self._tree.lookup(node)
             if any(b.kind in (Bound.FUNCTION, Bound.CLASS) for b in bindings):
                 return self.functions(self._evaluator.values(node))
+            if any(b.kind is Bound.PARAMETER for b in bindings):
+                return self._given_to_worker(node, bindings)
         elif isinstance(node, cst.Attribute) and node.attr.value in self._methods():
             return [*self.functions(self._evaluator.values(node)), *self._of_heirs(node)]
         return []
+
+    def _given_to_worker(self, node: cst.Name, bindings: list[Binding]) -> list[cst.CSTNode]:
+        """``convert(row)`` in a task that gets ``convert`` as an argument.
+
+        What other functions get is named where it is given, and counts there.
+        """
+        parent = self._tree.parent(node)
+        if not isinstance(parent, cst.Call) or parent.func is not node:
+            return []
+        owner = bindings[0].scope.node
+        if not any(entry.function is owner for entry in self.entries()):
+            return []
+        if self._evaluator.references.calls(owner):
+            return []  # the parent may give it something else
+        return self.functions(self._evaluator.values(node))
 
     def _of_heirs(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
         """``self.step()``: what the subclasses of this module have under that name."""
