@@ -14,7 +14,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.values import Class
-from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -204,8 +204,16 @@ class ModuleState:
         seen.add(function)
         callers = self._program.runs.callers(function)
         if not callers or self._is_given_away(function):
-            return not self.work.of(function)
+            return not self.work.of(function) and not self._is_unused(function)
         return any(self._is_open(caller.owner, seen) for caller in callers)
+
+    def _is_unused(self, function: cst.CSTNode) -> bool:
+        """A function of a script that nothing there names: nobody calls it."""
+        if not self._program.guards or self._program.references.of(function):
+            return False
+        return self._tree.scope_of(function).kind is ScopeKind.MODULE and not getattr(
+            function, "decorators", ()
+        )
 
     def _is_given_away(self, function: cst.CSTNode) -> bool:
         """Is a function used other than by a call: as a callback, a thread's target?"""
