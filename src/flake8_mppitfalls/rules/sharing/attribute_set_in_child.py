@@ -150,14 +150,23 @@ def _is_no_news(program: Program, store: Store, function: cst.CSTNode | None) ->
     """What the parent gave the child with its start, or ``None`` to let go of something."""
     if store.path or store.kind is not Bound.ASSIGN:
         return False
-    if isinstance(store.value, cst.Name):
-        bindings = program.evaluator.bindings(store.value)
-        if bindings and all(
-            b.kind is Bound.PARAMETER and b.scope.node is function for b in bindings
-        ):
-            return any(entry.function is function for entry in program.sides.entries())
+    if any(entry.function is function for entry in program.sides.entries()):
+        if _is_argument(program, store.value, function):
+            return True
     values = program.values(store.value)
     return bool(values) and all(is_none(value) for value in values)
+
+
+def _is_argument(
+    program: Program, value: cst.BaseExpression | None, function: cst.CSTNode | None
+) -> bool:
+    """A parameter as it was given, or a display of such: ``[pipe]``."""
+    if isinstance(value, (cst.List, cst.Tuple)) and value.elements:
+        return all(_is_argument(program, e.value, function) for e in value.elements)
+    bindings = program.evaluator.bindings(value) if isinstance(value, cst.Name) else ()
+    return bool(bindings) and all(
+        b.kind is Bound.PARAMETER and b.scope.node is function for b in bindings
+    )
 
 
 def _is_container(program: Program, node: cst.Attribute) -> bool:
