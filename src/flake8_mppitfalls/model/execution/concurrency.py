@@ -192,7 +192,7 @@ class Concurrency:
         counted: list[cst.Call] = []
         total = 0
         for call in calls:
-            if any(self._exclude(call, other) for other in counted):
+            if any(self.are_exclusive(call, other) for other in counted):
                 continue
             counted.append(call)
             total += self._times(call, made)
@@ -253,7 +253,7 @@ class Concurrency:
         counted: list[cst.Call] = []
         total = 0
         for call in calls:
-            if any(self._exclude(call, other) for other in counted):
+            if any(self.are_exclusive(call, other) for other in counted):
                 continue
             counted.append(call)
             total += self._times(call, made, seen | {function})
@@ -301,7 +301,7 @@ class Concurrency:
                     return True
         return False
 
-    def _exclude(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
+    def are_exclusive(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
         """Do the two stand in different branches of one ``if``?"""
         chain: dict[cst.CSTNode, cst.CSTNode] = {}
         child = first

@@ -311,7 +311,8 @@ def _was_value(program: Program, target: cst.Name) -> bool:
     bindings = owner.bindings[target.value]
     inside = [b for b in bindings if _is_in(program, b, function)]
     before = program.evaluator.flow(function).reaching(target, inside)
-    before = [b for b in before if b.node is not target]
+    # Further down in a loop it may become a Value again: what it begins with is a number.
+    before = [b for b in before if _is_above(program, b, target)]
     if owner is not function and not before:
         before = [b for b in bindings if b not in inside]  # declared global
     if not before:
@@ -324,6 +325,14 @@ def _was_value(program: Program, target: cst.Name) -> bool:
             elif value is not UNKNOWN and not is_none(value):
                 return False
     return found
+
+
+def _is_above(program: Program, binding: Binding, target: cst.Name) -> bool:
+    if binding.kind is Bound.PARAMETER:
+        return True
+    if binding.node is target or program.concurrency.are_exclusive(binding.node, target):
+        return False
+    return program.tree.before(binding.node, target)
 
 
 def _is_in(program: Program, binding: Binding, function: object) -> bool:
