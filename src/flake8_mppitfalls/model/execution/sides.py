@@ -232,7 +232,17 @@ class Sides:
             return []
         if self._evaluator.references.calls(owner):
             return []  # the parent may give it something else
-        return self.functions(self._evaluator.values(node))
+        functions = self.functions(self._evaluator.values(node))
+        return [function for function in functions if not self._gives_functions(function)]
+
+    def _gives_functions(self, function: cst.CSTNode) -> bool:
+        """Does a function name others without calling them? Nobody knows who runs those."""
+        return any(
+            isinstance(node, (cst.Name, cst.Attribute))
+            and getattr(self._tree.parent(node), "func", None) is not node
+            and self._named(node)
+            for node in self._tree.walk(function)
+        )
 
     def _of_heirs(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
         """``self.step()``: what the subclasses of this module have under that name."""
