@@ -14,6 +14,7 @@ from flake8_mppitfalls.model.values import is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.lives.life import Life
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.syntax.scopes import Scope
@@ -52,7 +53,8 @@ class OnlyLastProcessJoined(Rule):
                 worker.join()
 
     Known limits:
-        Processes that are handed on, or kept on an object, are not followed.
+        Processes that are handed on, or kept on an object of a module that others import, are not
+        followed.
 
     References:
         Python documentation, ``multiprocessing.Process.join``.
@@ -81,25 +83,41 @@ class OnlyLastProcessJoined(Rule):
         if life.is_handed_on or Phase.RUNNING not in life.ends:
             return False
         for use in life.uses:
-            if use.kind is UseKind.KEPT or use.name == "sentinel":
+            if use.name == "sentinel" or self._is_polled(program, use):
                 return False
+            if use.kind is UseKind.KEPT and not (program.guards or use.name.startswith("_")):
+                return False  # nobody imports a script; the attributes of a library are read
         scopes: set[Scope] = {program.tree.function_of(call) for call in life.calls("join")}
         return len(scopes) == 1 and not program.api_calls("active_children")
+
+    def _is_polled(self, program: Program, use: Use) -> bool:
+        """``while any(p.is_alive() for p in workers):``"""
+        if use.name not in ("is_alive", "exitcode"):
+            return False
+        return any(
+            isinstance(parent, cst.While) and program.tree.is_within(use.node, parent.test)
+            for parent in program.tree.ancestors(use.node)
+        )
 
     def _is_behind_its_loop(self, program: Program, call: cst.Call) -> bool:
         """Does the name get its value in a loop, and the call stand outside of that?"""
         assert isinstance(call.func, cst.Attribute)
-        name = call.func.value
-        if not isinstance(name, cst.Name):
-            return False
-        bindings = [
-            binding
-            for binding in program.evaluator.bindings(name)
-            if not all(is_none(value) for value in program.evaluator.bound(binding))
-        ]
-        return bool(bindings) and all(
-            self._is_bound_in_another_loop(program, binding.node, call) for binding in bindings
+        targets = list(self._targets(program, call.func.value))
+        return bool(targets) and all(
+            self._is_bound_in_another_loop(program, target, call) for target in targets
         )
+
+    def _targets(self, program: Program, node: cst.BaseExpression) -> Iterator[cst.CSTNode]:
+        """Where a name, or an attribute, gets a process."""
+        evaluator = program.evaluator
+        if isinstance(node, cst.Name):
+            for binding in evaluator.bindings(node):
+                if not all(is_none(value) for value in evaluator.bound(binding)):
+                    yield binding.node
+        elif isinstance(node, cst.Attribute):
+            for store in evaluator.classes.stores(node.attr.value):
+                if not all(is_none(value) for value in evaluator.stored(store)):
+                    yield store.node
 
     def _is_bound_in_another_loop(
         self, program: Program, target: cst.CSTNode, call: cst.Call

@@ -13,6 +13,7 @@ from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.lives.naming import Naming
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.runs import Step
@@ -213,7 +214,26 @@ class _Case:
     def _has_ended(self, call: cst.Call) -> bool:
         """Has it been joined, without a time limit, since its start?"""
         steps = self._program.paths.before(call, lambda step: bool(self._starts.at(step)))
-        return any(self._joins.at(step) for step in steps)
+        return any(
+            self._joins.at(step) and not self._is_of_earlier_turn(step.node, call) for step in steps
+        )
+
+    def _is_of_earlier_turn(self, join: cst.CSTNode, call: cst.Call) -> bool:
+        """``for p in procs: p.terminate(); p.join()``: the one before was another process."""
+        receiver = call.func.value if isinstance(call.func, cst.Attribute) else None
+        if not isinstance(receiver, cst.Name) or not self._tree.before(call, join):
+            return False
+        loops = {
+            parent
+            for binding in self._program.evaluator.bindings(receiver)
+            if binding.kind is Bound.FOR
+            for parent in self._tree.ancestors(binding.node)
+            if isinstance(parent, cst.For) and self._tree.is_within(binding.node, parent.target)
+        }
+        return any(
+            self._tree.is_within(call, loop.body) and self._tree.is_within(join, loop.body)
+            for loop in loops
+        )
 
     # -- steps ---------------------------------------------------------------------------------
 
