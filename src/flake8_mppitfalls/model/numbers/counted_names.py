@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.values import Value
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
+MOST_CLASSES = 8
+"""The attribute of an object of more classes than that may be any number."""
 _CREATION = frozenset({"__init__", "__new__", "__post_init__"})
 _PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 
@@ -261,6 +263,8 @@ class CountedNames:
         if not classes:
             found = self._counts.of_values(self._evaluator.values(node))
             return self._counts.narrowed_at(node, found, at) if key else found
+        if len(classes) > MOST_CLASSES:
+            return UNKNOWN
         here = self._tree.function_of(node)
 
         def from_elsewhere() -> Amounts:
