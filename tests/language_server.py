@@ -26,7 +26,7 @@ class LanguageServer:
         root: Path,
         environment: Mapping[str, str],
         *,
-        limit: float = 60,
+        limit: float = 120,
     ) -> None:
         self._root = root
         self._limit = limit
