@@ -63,11 +63,21 @@ class Results:
             if use.name == "get":
                 return True
             return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
+        if self._is_labelled(use):
+            return False
         if use.kind is UseKind.MEMBER:
             return use.name not in _POLLED | {"wait"}
         if self._stays_in_sight(use):
             return False
         return use.kind in HANDED_ON or use.kind in _WAITING
+
+    def _is_labelled(self, use: Use) -> bool:
+        """``future.number = 3``"""
+        return (
+            use.kind is UseKind.MEMBER
+            and isinstance(use.node, cst.Attribute)
+            and self._program.evaluator.classes.store_of(use.node) is not None
+        )
 
     def _stays_in_sight(self, use: Use) -> bool:
         """True if the value goes on to places that were followed, and to no others.
@@ -149,6 +159,8 @@ class Results:
         return True
 
     def _looks(self, use: Use) -> bool:
+        if self._is_labelled(use):
+            return False
         if use.kind in (UseKind.METHOD, UseKind.MEMBER):
             return use.name not in _STATE_OF_FUTURE
         if self._stays_in_sight(use):
