@@ -37,8 +37,6 @@ Definition: TypeAlias = "cst.FunctionDef | cst.ClassDef | cst.Call"
 CLASS_FACTORIES = frozenset(
     {"collections.namedtuple", "typing.NamedTuple", "dataclasses.make_dataclass", "enum.Enum"}
 )
-DEEPEST = 3
-"""How many containers deep an argument is looked into."""
 
 
 class Handed(NamedTuple):
@@ -132,8 +130,16 @@ class _Finder:
         else:
             yield expression, self._evaluator.given(given)
 
-    def _definitions(self, values: Iterable[Value], depth: int = 0) -> Iterator[Definition]:
-        for value in values:
+    def _definitions(self, values: Iterable[Value]) -> Iterator[Definition]:
+        """What pickle looks up by its name, of the values and of what they hold."""
+        seen: set[Value] = set()  # a list may be an element of itself
+        todo = [*values][::-1]
+        while todo:
+            value = todo.pop()
+            if value in seen:
+                continue
+            seen.add(value)
+            held: list[Value] = []
             if isinstance(value, BoundMethod):
                 yield self._class_of(value.receiver)
             elif isinstance(value, (Function, Class)):
@@ -142,15 +148,14 @@ class _Finder:
                 assert value.cls is not None
                 yield value.cls
             elif isinstance(value, Partial):
-                yield from self._definitions(value.targets)
+                held += value.targets
                 for arg in value.site.args[1:]:
-                    yield from self._definitions(self._evaluator.values(arg.value), depth + 1)
+                    held += self._evaluator.values(arg.value)
             elif isinstance(value, Result):
                 yield from self._factories(value)
-            elif isinstance(value, Container) and depth < DEEPEST and value.type != "annotation":
-                yield from self._definitions(
-                    self._evaluator.containers.elements((value,)), depth + 1
-                )
+            elif isinstance(value, Container) and value.type != "annotation":
+                held += self._evaluator.containers.elements((value,))
+            todo += reversed(held)
 
     def _class_of(self, receiver: Instance | Made | Class) -> cst.ClassDef:
         cls = receiver.node if isinstance(receiver, Class) else receiver.cls
