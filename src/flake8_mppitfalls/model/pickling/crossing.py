@@ -37,7 +37,7 @@ from flake8_mppitfalls.model.values import (
     ResultMember,
     is_none,
 )
-from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.syntax.scopes import Binding, Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.tasks import Task
@@ -195,7 +195,7 @@ class Crossing:
                 continue  # callback=, which the callable does not take
             for culprit in self._of_part(part, transport, at):
                 key = (culprit.node, culprit.obstacle, culprit.what, culprit.store)
-                if key not in told:
+                if key not in told and not self._is_on_other_branch(culprit.store, task.call):
                     told.add(key)
                     yield culprit
 
@@ -207,6 +207,17 @@ class Crossing:
                 if use.name == "start" and self._tree.function_of(use.node) is scope:
                     return use.node
         return task.call
+
+    def _is_on_other_branch(self, store: cst.CSTNode | None, call: cst.Call) -> bool:
+        """Is an attribute set where no way leads to the call, nor back from it?"""
+        scope = self._tree.function_of(call)
+        if store is None or self._tree.function_of(store) is not scope:
+            return False
+        flow = self._evaluator.flow(scope)
+        if flow.points_of(store) == flow.points_of(call):
+            return False
+        set_, made = (Binding("", Bound.OTHER, node, scope) for node in (store, call))
+        return not flow.reaching(call, [set_]) and not flow.reaching(store, [made])
 
     def _of_part(self, part: Part, transport: Transport, at: cst.CSTNode) -> Iterator[Culprit]:
         if isinstance(part.value, (Member, ResultMember)) and not part.is_callable:
