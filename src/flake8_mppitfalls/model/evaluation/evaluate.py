@@ -303,12 +303,16 @@ class Evaluator:
                 return (own,)
         if isinstance(param.star, str) and param.star:
             return (UNKNOWN,)  # the annotation says what its elements are
-        groups: list[Values] = [
-            self.given(given) for given in self.references.arguments_for(function, param)
-        ]
+        groups: list[Values] = []
+        references = self.references.of(function)
+        is_left_out = not references
+        for reference in references:
+            given = list(self.references.given_by(reference, function, param))
+            groups += [self.given(one) for one in given]
+            is_left_out = is_left_out or not given
         declared = self.annotations.of(binding.annotation) if binding.annotation is not None else ()
         undecided = not groups or any(UNKNOWN in group for group in groups)
-        if param.default is not None:
+        if param.default is not None and is_left_out:
             groups.append(self.values(param.default))
         found = tuple(v for v in union((), *groups) if v is not UNKNOWN)
         if declared and all(is_plain(v) for v in declared):
@@ -326,11 +330,7 @@ class Evaluator:
         """What an argument may be that a call or a worker API call gives."""
         values = self.values(given.expression)
         for step in given.path:
-            values = (
-                self.containers.iterated(values)
-                if step is None
-                else self.containers.element(values, step)
-            )
+            values = self.containers.at(values, step)
         return values
 
     def _own_object(self, function: cst.FunctionDef, param: cst.Param) -> Value | None:
