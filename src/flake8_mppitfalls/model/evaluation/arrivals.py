@@ -69,6 +69,7 @@ class Arrivals:
         self._evaluate = evaluate
         self._stops: dict[tuple[Scope, str], _Stops] = {}
         self._tested: dict[Scope, frozenset[str]] = {}
+        self._named: dict[tuple[Scope, str], frozenset[str]] = {}
         self._said: dict[tuple[cst.CSTNode, bool], list[Said]] = {}
         self._barred: dict[cst.CSTNode, bool | None] = {}
         self._left = 5_000 + len(program.tree.parents)
@@ -251,12 +252,15 @@ class Arrivals:
         tested = self._tested_in(scope)
         if not tested:
             return frozenset()
-        keys = {key, *(fact.key for fact in facts)}
-        for definitions in stops.values():
-            for definition in definitions:
-                if definition.value is not None:
-                    keys.update(self._keys_in(definition.value))
-        return frozenset(keys & tested)
+        named = self._named.get((scope, key))
+        if named is None:
+            keys = {key}
+            for definitions in stops.values():
+                for definition in definitions:
+                    if definition.value is not None:
+                        keys.update(self._keys_in(definition.value))
+            named = self._named[scope, key] = frozenset(keys & tested)
+        return named | tested.intersection(fact.key for fact in facts)
 
     def _tested_in(self, scope: Scope) -> frozenset[str]:
         known = self._tested.get(scope)

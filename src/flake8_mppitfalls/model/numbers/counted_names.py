@@ -45,6 +45,7 @@ class CountedNames:
         self._world = world
         self._arrivals = arrivals
         self._with_callers: dict[tuple[cst.FunctionDef, str, Amounts, int], Amounts] = {}
+        self._outside: dict[tuple[Scope, str], list[Binding]] = {}
         self._active: set[tuple[object, object]] = set()
 
     # -- names ---------------------------------------------------------------------------------
@@ -59,8 +60,7 @@ class CountedNames:
             bindings = owner.bindings[name]
             return merged(*(self._defined(b, owner, name, at) for b in bindings))
         here = scope.function()
-        outside = [b for b in owner.bindings[name] if self._tree.function_of(b.node) is not owner]
-        outside = [b for b in outside if b.kind is not Bound.PARAMETER]
+        outside = self._set_outside(owner, name)
 
         def from_elsewhere() -> Amounts:
             if owner is here:
@@ -75,6 +75,17 @@ class CountedNames:
         if owner is here and outside:
             found = merged(found, UNKNOWN)
         return found
+
+    def _set_outside(self, owner: Scope, name: str) -> list[Binding]:
+        """Where functions bind a name of a scope outside of them."""
+        known = self._outside.get((owner, name))
+        if known is None:
+            known = self._outside[owner, name] = [
+                b
+                for b in owner.bindings[name]
+                if b.kind is not Bound.PARAMETER and self._tree.function_of(b.node) is not owner
+            ]
+        return known
 
     def _reaching(
         self,
