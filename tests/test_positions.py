@@ -18,6 +18,7 @@ import libcst as cst
 import libcst.matchers as m
 import pytest
 from libcst.metadata import MetadataWrapper, PositionProvider
+from linting import lint
 
 from flake8_mppitfalls.syntax.positions import locate
 
@@ -209,6 +210,18 @@ def test_in_strings_of_older_interpreters() -> None:
     first, second = places(source, lambda module: m.findall(module, m.Call()))
     assert first == (1, 11)
     assert second == ((1, 17) if sys.version_info >= (3, 12) else (1, 13))
+
+
+def test_a_finding_in_an_f_string() -> None:
+    source = """\
+from multiprocessing import Value
+
+if __name__ == "__main__":
+    hits = Value("i", 0)
+    print(f"{1} hit, then {hits}")
+"""
+    column = 28 if sys.version_info >= (3, 12) else 11
+    assert lint(source) == [(5, column, "MPP312")]
 
 
 def test_names_that_are_nodes_to_libcst_alone() -> None:
