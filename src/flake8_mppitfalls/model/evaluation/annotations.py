@@ -27,6 +27,15 @@ _RESULT_CLASSES = {
     "Connection": api.Kind.CONNECTION,
 }
 
+_PROXIES_TOO = frozenset(
+    {"queue.Queue"}
+    | {
+        f"threading.{name}"
+        for name in "Barrier BoundedSemaphore Condition Event Lock RLock Semaphore".split()
+    }
+)
+"""Type checkers know a manager's proxies by these names, too."""
+
 SEQUENCES = frozenset({"list", "sequence", "iterable", "iterator", "set", "tuple", "deque"})
 MAPPINGS = frozenset({"dict", "mapping", "defaultdict", "mutablemapping", "ordereddict"})
 
@@ -57,7 +66,7 @@ class Annotations:
         return self._declared(self._evaluator.tree.qualified(annotation), annotation)
 
     def _declared(self, name: str, site: cst.BaseExpression) -> Values:
-        if not name or name in {"typing.Any", "object"}:
+        if not name or name in {"typing.Any", "object"} or name in _PROXIES_TOO:
             return (UNKNOWN,)
         maker = api.maker(name)
         if maker is not None and maker.makes is not None:
