@@ -63,8 +63,17 @@ class Containers:
     def under(self, values: Values, key: cst.BaseExpression) -> Values:
         """What the values hold under a key; for what is no dict, anything that they hold."""
         wanted = self._constant(key)
-        if wanted is None:
-            return self.elements(values)
+        return self.elements(values) if wanted is None else self._all_under(values, wanted)
+
+    def at(self, values: Values, step: int | str | None) -> Values:
+        """What the values hold: as elements, at a place, or under a key."""
+        if step is None:
+            return self.iterated(values)
+        return (
+            self._all_under(values, step) if isinstance(step, str) else self.element(values, step)
+        )
+
+    def _all_under(self, values: Values, wanted: object) -> Values:
         return union(
             (),
             *(

@@ -304,7 +304,7 @@ class Evaluator:
         if isinstance(param.star, str) and param.star:
             return (UNKNOWN,)  # the annotation says what its elements are
         groups: list[Values] = []
-        references = self.references.of(function)
+        references = self.references.wherever(function)
         is_left_out = not references
         for reference in references:
             given = list(self.references.given_by(reference, function, param))

@@ -8,6 +8,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.holdings import Holdings
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.tasks import Given, Task
 from flake8_mppitfalls.model.values import (
@@ -65,6 +66,7 @@ class References:
         self._evaluator = evaluator
         self._tree: Tree = evaluator.tree
         self._tasks = tasks
+        self._holdings = Holdings(evaluator)
         self._known: dict[cst.CSTNode, list[Reference]] = {}
 
     def of(self, function: cst.CSTNode) -> list[Reference]:
@@ -87,8 +89,19 @@ class References:
 
     def arguments_for(self, function: cst.CSTNode, param: cst.Param) -> Iterator[Given]:
         """What the calls and worker API calls of this module give for a parameter."""
-        for reference in self.of(function):
+        for reference in self.wherever(function):
             yield from self.given_by(reference, function, param)
+
+    def wherever(self, function: cst.CSTNode) -> list[Reference]:
+        """As :meth:`of`, and where a container that holds the function gives it out again.
+
+        There it may be another of what the container holds.
+        """
+        found = {reference.node: reference for reference in self.of(function)}
+        for reference in list(found.values()):
+            for node in self._holdings.of(reference.node):
+                found.setdefault(node, Reference(node, reference.skip))
+        return list(found.values())
 
     def given_by(
         self, reference: Reference, function: cst.CSTNode, param: cst.Param

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 class Given(NamedTuple):
     """An argument: an expression and the way from it to the value.
 
-    A step of ``path`` is ``None`` (each element) or an index: ``(None, 0)`` is the first element
-    of every element, as ``starmap`` gives to the first parameter.
+    A step of ``path`` is ``None`` (each element), an index or a key: ``(None, 0)`` is the first
+    element of every element, as ``starmap`` gives to the first parameter.
     """
 
     expression: cst.BaseExpression
-    path: tuple[int | None, ...] = ()
+    path: tuple[int | str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ class Task:
         """Everything handed to the callable, argument by argument."""
         for parameter, spread in self.shape.arguments:
             if spread is api.Spread.DIRECT or spread is api.Spread.COLUMNS:
-                step: tuple[int | None, ...] = (None,) if spread is api.Spread.COLUMNS else ()
+                step: tuple[None, ...] = (None,) if spread is api.Spread.COLUMNS else ()
                 for arg in self._further():
                     if arg.keyword is None or spread is api.Spread.DIRECT:
                         yield Given(arg.value, step if not arg.star else (None, *step))
@@ -109,7 +109,7 @@ class Task:
                 yield Given(expression, (position,))
 
     def _given_directly(self, spread: api.Spread, position: int, keyword: str) -> Iterator[Given]:
-        step: tuple[int | None, ...] = (None,) if spread is api.Spread.COLUMNS else ()
+        step: tuple[None, ...] = (None,) if spread is api.Spread.COLUMNS else ()
         index = 0
         for arg in self._further():
             if arg.star:
@@ -148,6 +148,8 @@ def _named(expression: cst.BaseExpression, keyword: str) -> Iterator[Given]:
         for arg in expression.args:
             if arg.keyword is not None and arg.keyword.value == keyword:
                 yield Given(arg.value)
+    else:
+        yield Given(expression, (keyword,))
 
 
 _METHOD_NAMES = frozenset(

@@ -70,7 +70,7 @@ class Parts:
         }
         left = MOST_PARTS
         for given in task.given():
-            path: Path = given.path
+            path: Path = tuple(step for step in given.path if not isinstance(step, str))
             if path == (None,) and given.expression in mappings:
                 path = ()  # the values of a dict, as those of any argument that is one
             for part in self._open(given.expression, path, False):
