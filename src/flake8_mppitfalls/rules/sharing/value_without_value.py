@@ -105,6 +105,8 @@ def _is_value(program: Program, node: cst.CSTNode, *, truth: bool = False) -> bo
     """Is an expression a ``Value``, for all that the file shows?"""
     if not isinstance(node, (cst.Name, cst.Attribute, cst.Subscript)):
         return False
+    if truth and isinstance(node, cst.Name) and _may_be_left_out(program, node):
+        return False
     found = False
     values = program.values(node)
     if isinstance(node, cst.Attribute):
@@ -117,6 +119,15 @@ def _is_value(program: Program, node: cst.CSTNode, *, truth: bool = False) -> bo
         elif value is not UNKNOWN and (truth or not is_none(value)):
             return False
     return found
+
+
+def _may_be_left_out(program: Program, node: cst.Name) -> bool:
+    """Is it a parameter whose default is ``None``? A test asks for that, whoever calls."""
+    return any(
+        isinstance(b.node, cst.Param) and any(map(is_none, program.values(b.node.default)))
+        for b in program.evaluator.bindings(node)
+        if b.kind is Bound.PARAMETER
+    )
 
 
 def _holds_number(program: Program, made: Made, *, truth: bool) -> bool:
