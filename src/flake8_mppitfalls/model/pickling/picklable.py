@@ -42,8 +42,6 @@ _THREAD_PRIMITIVES = (
     "threading.BoundedSemaphore threading.Barrier queue.Queue queue.LifoQueue queue.PriorityQueue "
     "queue.SimpleQueue"
 )
-MODULE = "a module"
-
 _BY_DILL_TOO = (
     ("a generator", "os.walk os.fwalk glob.iglob typing.Generator collections.abc.Generator"),
     ("a coroutine", "typing.Coroutine collections.abc.Coroutine types.CoroutineType"),
@@ -100,7 +98,7 @@ _BY_PICKLE_ONLY = (
     ),
     ("a zip file", "zipfile.ZipFile"),
     ("a tar file", "tarfile.open tarfile.TarFile"),
-    (MODULE, "importlib.import_module types.ModuleType __import__"),
+    ("a module", "importlib.import_module types.ModuleType __import__"),
     (
         "a logging handler",
         "logging.Handler logging.StreamHandler logging.FileHandler "

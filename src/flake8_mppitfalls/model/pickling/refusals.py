@@ -122,7 +122,11 @@ class Refusals:
             refused = picklable.result(result.name)
             if refused is picklable.VIEW and self._has_managers():
                 refused = None
-            if refused is not None and refused.what == picklable.MODULE and value is not result:
+            if (
+                refused is not None
+                and refused.what == picklable.MODULE.what
+                and value is not result
+            ):
                 refused = None  # what a module has, goes by its name
         if refused is None or (transport.dill and not refused.dill):
             return None
