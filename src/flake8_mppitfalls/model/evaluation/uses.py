@@ -16,12 +16,15 @@ from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
+    Computed,
+    Constant,
     Container,
     External,
     Function,
     Instance,
     Made,
     Member,
+    Result,
 )
 
 if TYPE_CHECKING:
@@ -135,8 +138,13 @@ class _Tracer:
         self._work: list[tuple[cst.CSTNode, int, bool]] = []
         self._seen: set[tuple[object, int]] = set()
         self._uses: dict[Use, None] = {}
+        self._origins: set[cst.CSTNode] = set()
+        """Where it is made, if that is known."""
 
     def trace(self, node: cst.CSTNode) -> list[Use]:
+        values = self._evaluator.values(node)
+        if all(isinstance(value, Made) for value in values):
+            self._origins = {value.site for value in values if isinstance(value, Made)}
         self._follow(node, 0, False)
         return self.run()
 
@@ -308,13 +316,26 @@ class _Tracer:
             for element in target.elements:
                 starred = isinstance(element, cst.StarredElement)
                 inner = depth if starred else max(depth - 1, 0)
-                self._assigned(element.value, at, inner, through)
+                if depth != 1 or not self._is_other(element.value):
+                    self._assigned(element.value, at, inner, through)
         elif isinstance(target, cst.Attribute):
             self._stored_attribute(target, at, depth, through)
         elif isinstance(target, cst.Subscript):
             self._into_container(target.value, at, depth, through)
         else:
             self._use(UseKind.STORED, target, at, depth=depth, through=through)
+
+    def _is_other(self, target: cst.BaseExpression) -> bool:
+        """``pool, size = make()``: is this the part that is surely not what is followed?"""
+        binding = self._binding_of(target) if isinstance(target, cst.Name) else None
+        if binding is None or not self._origins:
+            return False
+        values = self._evaluator.bound(binding)
+        return bool(values) and all(
+            isinstance(value, (Constant, Computed, Made, Result))
+            and getattr(value, "site", None) not in self._origins
+            for value in values
+        )
 
     def _binding_of(self, target: cst.Name) -> Binding | None:
         owner = self._tree.scope_of(target).owner_of(target.value)

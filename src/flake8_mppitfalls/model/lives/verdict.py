@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.evaluation.uses import HANDED_ON
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.lives.life import Trouble
 from flake8_mppitfalls.model.lives.machine import Effect, Fault, Phase
 from flake8_mppitfalls.syntax.scopes import ScopeKind
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.lives.life import Life
     from flake8_mppitfalls.syntax.scopes import Scope
     from flake8_mppitfalls.syntax.tree import Tree
+
+
+_OUT_OF_SIGHT = HANDED_ON - {UseKind.RETURNED}
+"""To callers in this file its uses are known; the life says where there are none."""
 
 
 @dataclass
@@ -135,7 +139,7 @@ class Verdict:
 
 def judge_roughly(life: Life) -> None:
     """One of many: only what no call anywhere puts right."""
-    if any(use.kind in HANDED_ON for use in life.uses):
+    if life.is_handed_on or any(use.kind in _OUT_OF_SIGHT for use in life.uses):
         return
     joins = life.calls("join")
     ending = life.calls("close", "terminate")
