@@ -18,7 +18,7 @@ from flake8_mppitfalls.model.evaluation.annotations import Annotations
 from flake8_mppitfalls.model.evaluation.calls import Calls, class_of
 from flake8_mppitfalls.model.evaluation.classes import Classes, Store, decorator_names
 from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Containers
-from flake8_mppitfalls.model.evaluation.overwriting import overwritten
+from flake8_mppitfalls.model.evaluation.overwriting import Overwriting
 from flake8_mppitfalls.model.evaluation.records import Records
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.values import (
@@ -84,6 +84,7 @@ class Evaluator:
         self.annotations = Annotations(self)
         self.containers = Containers(self)
         self.calls = Calls(self)
+        self._overwriting = Overwriting(self)
         self.records = Records(self)
         self._known: dict[object, Values] = {}
         self._bound: dict[object, Values] = {}
@@ -424,6 +425,7 @@ class Evaluator:
         at: cst.CSTNode | None = None,
     ) -> Values | None:
         """What ``receiver.name`` may be (where ``at`` reads it), or ``None``: unsaid."""
+<<<<<<< Updated upstream
         stores = self.stores(cls, name)
         gone = overwritten(self, at) if len(stores) > 1 else []
         left = tuple(store for store in stores if store not in gone) if gone else tuple(stores)
@@ -441,6 +443,11 @@ class Evaluator:
         receiver: Instance | Made | Class,
         stores: tuple[Store, ...],
     ) -> Values:
+=======
+        alone = self._overwriting.alone(at)
+        if alone:
+            return union((), *(self.stored(store) for store in alone))
+>>>>>>> Stashed changes
         groups: list[Values] = []
         field = self.records.values(receiver, name) if not isinstance(receiver, Class) else None
         if field is not None:
@@ -456,8 +463,15 @@ class Evaluator:
                     groups.append(self.bound(binding))
             if bindings:
                 break
+<<<<<<< Updated upstream
         groups += [self.stored(store) for store in stores]
         return union((), *groups) if groups else _UNSAID
+=======
+        stores = self.stores(cls, name)
+        gone = self._overwriting.gone(at) if len(stores) > 1 else []
+        groups += [self.stored(store) for store in stores if store not in gone]
+        return union((), *groups) if groups else None
+>>>>>>> Stashed changes
 
     def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
         """Is it a member of an ``Enum``?"""

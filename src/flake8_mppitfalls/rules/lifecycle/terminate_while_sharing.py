@@ -148,12 +148,15 @@ class _Case:
         self._uses = Effect(program.runs, self._used, passes)
         self._hands = Effect(program.runs, self._handed, passes)
         self._starts = Effect(program.runs, self._started, passes)
+        self._begins = Effect(program.runs, self._begun, passes)
         self._joins = Effect(program.runs, self._joined, passes)
 
     def user_after(self, call: cst.Call) -> str:
         """Who uses the thing after the call that ends the process; empty for nobody."""
         program = self._program
         if not self._matters or not program.sides.is_parent_code(call) or self._has_ended(call):
+            return ""
+        if self._is_still_another(call):
             return ""
         after = program.aftermath.until(call, lambda step: bool(self._makes.at(step)))
         for step in after.steps:
@@ -235,6 +238,21 @@ class _Case:
             for loop in loops
         )
 
+    def _is_still_another(self, call: cst.Call) -> bool:
+        """Is it started later only, and what is ended here is one of another kind?"""
+        assert isinstance(call.func, cst.Attribute)
+        others = [
+            value.site
+            for value in self._program.values(call.func.value)
+            if isinstance(value, Made) and value.site is not self._process.site
+        ]
+        if not others:
+            return False
+        begun = {
+            site for step in self._program.paths.before(call) for site in self._begins.at(step)
+        }
+        return self._process.site not in begun and not begun.isdisjoint(others)
+
     # -- steps ---------------------------------------------------------------------------------
 
     def _is_it(self, node: cst.CSTNode) -> bool:
@@ -274,6 +292,9 @@ class _Case:
             thing.site is self._thing.site and thing.kind is self._thing.kind
             for thing in self._program.handovers.of(process)
         )
+
+    def _begun(self, step: Step) -> Iterator[cst.CSTNode]:
+        return (start.site for start in self._program.starts.direct(step))
 
     def _started(self, step: Step) -> Iterator[bool]:
         if any(s.site is self._process.site for s in self._program.starts.direct(step)):
