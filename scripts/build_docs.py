@@ -234,7 +234,7 @@ def _filled(markdown: str) -> str:
     markdown = _README.sub(lambda match: readme_section(match[1].strip()), markdown)
     filled, *others = markdown.split(_FLAKE8)
     for part in others:
-        filled += _fenced("text", reports(programs(filled)[-1])) + part
+        filled += _with_caption("flake8 says", reports(programs(filled)[-1])) + part
     return _COMMENT.sub("", filled)
 
 
@@ -254,6 +254,10 @@ def _linked(path: str, markdown: str, codes: set[str]) -> str:
 
 def _fenced(language: str, text: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
+
+
+def _with_caption(caption: str, text: str) -> str:
+    return _fenced("{code-block} text", f":caption: {caption}\n\n{text}")
 
 
 def build(folder: Path) -> int:

@@ -134,8 +134,13 @@ def test_a_section_of_the_readme_that_is_gone_is_an_error() -> None:
         build_docs.readme_section("Nonsense")
 
 
-def test_every_rule_has_its_page() -> None:
-    pages = build_docs.source_pages()
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    """All pages in Markdown, complete."""
+    return build_docs.source_pages()
+
+
+def test_every_rule_has_its_page(pages: dict[str, str]) -> None:
     table = pages["rules/index.md"]
     assert {path for path in pages if path.startswith("rules/MPP")} == {
         f"rules/{code}.md" for code in RULES
@@ -148,8 +153,8 @@ def test_every_rule_has_its_page() -> None:
         assert f"| [{code}](../rules/{code}.md) | {rule.name} |" in table
 
 
-def test_evidence_is_cut_into_a_table_for_each_rule() -> None:
-    page = build_docs.source_pages()["evidence.md"]
+def test_evidence_is_cut_into_a_table_for_each_rule(pages: dict[str, str]) -> None:
+    page = pages["evidence.md"]
     table = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8").partition("\n\n## ")[0]
     for code in set(re.findall(r"^\| (MPP\d{3}) ", table, re.MULTILINE)):
         section = page.partition(f"\n## {code}\n")[2].partition("\n## ")[0]
@@ -192,12 +197,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_built_pages(site: Path) -> None:
-    pages = {path: Site(path) for path in site.rglob("*.html")}
-    names = {path.relative_to(site).as_posix() for path in pages}
+    built = {path: Site(path) for path in site.rglob("*.html")}
+    names = {path.relative_to(site).as_posix() for path in built}
     assert {f"rules/{code}.html" for code in RULES} <= names
     assert {f"situations/{path.stem}.html" for path in SITUATIONS} <= names
     foreign = set()
-    for path, page in pages.items():
+    for path, page in built.items():
         for link in page.links:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
@@ -205,8 +210,8 @@ def test_built_pages(site: Path) -> None:
                 continue
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path
             assert target.exists(), (path, link)
-            if parts.fragment and target in pages:
-                assert unquote(parts.fragment) in pages[target].places, (path, link)
+            if parts.fragment and target in built:
+                assert unquote(parts.fragment) in built[target].places, (path, link)
     assert not {name for name in foreign if "font" in name or "cdn" in name}
     start = Site(site / "index.html")
     assert {f"rules/{code}.html" for code in RULES} <= set(start.links), "the navigation has all"

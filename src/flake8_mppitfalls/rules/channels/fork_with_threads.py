@@ -33,8 +33,8 @@ class ForkWithThreads(Rule):
         queue) is held in the child, too, and nobody there will ever release it. The child waits
         for ever, now and then. Python 3.12 and later say so::
 
-            DeprecationWarning: This process is multi-threaded, use of fork() may lead to deadlocks
-            in the child.
+            DeprecationWarning: This process (pid=3998) is multi-threaded, use of fork() may lead to
+            deadlocks in the child.
 
     Example:
         ::
