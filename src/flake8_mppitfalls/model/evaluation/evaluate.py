@@ -425,9 +425,11 @@ class Evaluator:
         at: cst.CSTNode | None = None,
     ) -> Values | None:
         """What ``receiver.name`` may be (where ``at`` reads it), or ``None``: unsaid."""
-<<<<<<< Updated upstream
+        alone = self._overwriting.alone(at)
+        if alone:
+            return union((), *(self.stored(store) for store in alone))
         stores = self.stores(cls, name)
-        gone = overwritten(self, at) if len(stores) > 1 else []
+        gone = self._overwriting.gone(at) if len(stores) > 1 else []
         left = tuple(store for store in stores if store not in gone) if gone else tuple(stores)
         key = (cls, name, receiver, left)
         found = self._attributes.get(key)
@@ -443,11 +445,6 @@ class Evaluator:
         receiver: Instance | Made | Class,
         stores: tuple[Store, ...],
     ) -> Values:
-=======
-        alone = self._overwriting.alone(at)
-        if alone:
-            return union((), *(self.stored(store) for store in alone))
->>>>>>> Stashed changes
         groups: list[Values] = []
         field = self.records.values(receiver, name) if not isinstance(receiver, Class) else None
         if field is not None:
@@ -463,15 +460,8 @@ class Evaluator:
                     groups.append(self.bound(binding))
             if bindings:
                 break
-<<<<<<< Updated upstream
         groups += [self.stored(store) for store in stores]
         return union((), *groups) if groups else _UNSAID
-=======
-        stores = self.stores(cls, name)
-        gone = self._overwriting.gone(at) if len(stores) > 1 else []
-        groups += [self.stored(store) for store in stores if store not in gone]
-        return union((), *groups) if groups else None
->>>>>>> Stashed changes
 
     def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
         """Is it a member of an ``Enum``?"""
