@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -255,7 +256,11 @@ class Tasks:
             if maker is not None and maker.shape is not None and maker.makes is not None:
                 made = self._made_by(call)
                 parameters = maker.parameters[filled:]
-                return self._task(call, maker.name, maker.shape, parameters, made, maker.makes)
+                task = self._task(call, maker.name, maker.shape, parameters, made, maker.makes)
+                if task.callable is None:
+                    bound = argument(value.site, ("func", *maker.parameters), maker.shape.callable)
+                    task = dataclasses.replace(task, callable=bound)
+                return task
         return None
 
     def _of_subclass(self, call: cst.Call, value: Class) -> Task | None:

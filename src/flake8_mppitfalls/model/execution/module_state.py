@@ -67,6 +67,8 @@ class ModuleState:
                 found |= Side.INITIALIZER
             if function in self._run_at_import:
                 found |= Side.IMPORT
+            if function in self._run_at_arrival:
+                found |= Side.WORKER
         if not found & (Side.WORKER | Side.INITIALIZER):
             found |= Side.PARENT
         return found
@@ -84,6 +86,15 @@ class ModuleState:
                     found.update(called)
                     work.extend(called)  # type: ignore[arg-type]
         return frozenset(found)
+
+    @cached_property
+    def _run_at_arrival(self) -> frozenset[cst.CSTNode]:
+        """The functions that run where an object that crosses is made anew."""
+        return self._program.sides.reach(
+            function
+            for function in self._tree.nodes(cst.FunctionDef)
+            if function.name.value == "__setstate__"
+        )
 
     # -- names ---------------------------------------------------------------------------------
 
