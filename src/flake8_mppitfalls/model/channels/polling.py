@@ -130,6 +130,8 @@ class Spinning:
 
     def is_without_pause(self, loop: cst.While) -> bool:
         """True if nothing in the loop waits or works while there is nothing new."""
+        if self._goes_on(loop):
+            return False
         for node in self._program.loops.body_of(loop):
             if isinstance(node, (cst.Await, cst.Yield)):
                 return False
@@ -149,6 +151,19 @@ class Spinning:
         ]
         longest = max(naps, default=0)
         return f"{longest:g}" if longest > 0 else ""
+
+    def _goes_on(self, loop: cst.While) -> bool:
+        """Does it count on without news: ``while i < len(futures): … i += 1``?"""
+        counters = {n.value for n in self._tree.walk(loop.test) if isinstance(n, cst.Name)}
+        if any(self._poll_of(node) is not None for node in self._tree.walk(loop.test)):
+            return False
+        return any(
+            isinstance(node, cst.AugAssign)
+            and isinstance(node.target, cst.Name)
+            and node.target.value in counters
+            and not self._is_after_news(node, loop)
+            for node in self._program.loops.body_of(loop)
+        )
 
     def is_finished(self, test: cst.CSTNode, truth: bool) -> bool:
         """True if the outcome of a test says that there is something new."""

@@ -142,9 +142,13 @@ class Arrivals:
         known = self._said.get((test, truth))
         if known is None:
             self._said[test, truth] = []  # asked again while its numbers are evaluated
-            found = implied(test, truth, self._evaluate, self._origin)
+            found = implied(test, truth, self._evaluate, self._origin, self._decided)
             known = self._said[test, truth] = list(found)
         return known
+
+    def _decided(self, test: cst.BaseExpression) -> bool | None:
+        """How a test comes out on the platform that is asked about."""
+        return None if self._world is None else self._conditions.truth(test, self._world)
 
     # -- the search ----------------------------------------------------------------------------
 

@@ -331,11 +331,22 @@ class Loops:
                 yield from self._linked(node.target, node.value)
             elif isinstance(node, (cst.For, cst.CompFor)):
                 yield from self._linked(node.target, node.iter)
+            elif isinstance(node, cst.If):
+                yield from self._chosen(node)
             elif isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
                 change = self._program.changes.at(node.func.value)
                 if change is not None and change.node is node:
                     for arg in node.args:
                         yield from self._linked(node.func.value, arg.value)
+
+    def _chosen(self, statement: cst.If) -> Iterator[tuple[str, cst.CSTNode]]:
+        """What a test decides to assign (``if middle > 3: high = middle``) comes of the test."""
+        for node in self._tree.walk(statement):
+            if isinstance(node, cst.Assign):
+                for target in node.targets:
+                    yield from self._linked(target.target, statement.test)
+            elif isinstance(node, (cst.AnnAssign, cst.AugAssign)):
+                yield from self._linked(node.target, statement.test)
 
     def _linked(
         self, target: cst.BaseExpression, value: cst.CSTNode

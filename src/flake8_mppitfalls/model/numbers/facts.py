@@ -80,11 +80,12 @@ def implied(
     truth: bool,
     evaluate: Callable[[cst.BaseExpression], Amounts],
     origin: Callable[[cst.Name], cst.BaseExpression | None],
+    decided: Callable[[cst.BaseExpression], bool | None],
 ) -> Iterator[Said]:
     """What holds where ``test`` comes out as ``truth``.
 
     ``evaluate`` gives the amounts of what a test compares with; ``origin`` the test that a name
-    (``parallel = jobs > 1``) stands for.
+    (``parallel = jobs > 1``) stands for; ``decided`` how the platform has a test come out.
     """
     work: list[tuple[cst.CSTNode, bool, int]] = [(test, truth, 0)]
     while work:
@@ -92,8 +93,11 @@ def implied(
         if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
             work.append((node.expression, not wanted, depth))
         elif isinstance(node, cst.BooleanOperation):
-            if isinstance(node.operator, cst.And) is wanted:
-                work += [(node.left, wanted, depth), (node.right, wanted, depth)]
+            neutral = isinstance(node.operator, cst.And)
+            if neutral is wanted or decided(node.right) is neutral:
+                work.append((node.left, wanted, depth))
+            if neutral is wanted or decided(node.left) is neutral:
+                work.append((node.right, wanted, depth))
         elif isinstance(node, cst.Comparison):
             yield from _compared(node, wanted, evaluate)
         elif isinstance(node, cst.Call) and dotted_name(node.func) == "isinstance":
