@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.values import Instance, Made, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -107,9 +108,18 @@ def _classes(program: Program) -> dict[cst.ClassDef, list[Entry]]:
         if entry.task is not None and entry.task.shape.role == "initializer":
             continue
         cls = program.evaluator.classes.of_method(entry.function)
-        if cls is not None:
+        if cls is not None and _is_of_object(program, entry):
             found.setdefault(cls, []).append(entry)
     return found
+
+
+def _is_of_object(program: Program, entry: Entry) -> bool:
+    """Does it run as a method of an object, and not of a class?"""
+    function = entry.function
+    if entry.task is None or not isinstance(function, cst.FunctionDef):
+        return True
+    kinds = {"staticmethod", "classmethod"}
+    return kinds.isdisjoint(decorator_names(program.tree, function))
 
 
 def _set_in_child(
