@@ -63,7 +63,7 @@ class Results:
             if use.name == "get":
                 return True
             return use.name not in api.METHODS[api.Kind.ASYNC_RESULT]
-        if self._is_labelled(use):
+        if self._is_idle(use):
             return False
         if use.kind is UseKind.MEMBER:
             return use.name not in _POLLED | {"wait"}
@@ -71,13 +71,17 @@ class Results:
             return False
         return use.kind in HANDED_ON or use.kind in _WAITING
 
-    def _is_labelled(self, use: Use) -> bool:
-        """``future.number = 3``"""
-        return (
-            use.kind is UseKind.MEMBER
-            and isinstance(use.node, cst.Attribute)
-            and self._program.evaluator.classes.store_of(use.node) is not None
-        )
+    def _is_idle(self, use: Use) -> bool:
+        """``future.number = 3``; ``future.result`` that is printed or left there, not called."""
+        if use.kind is not UseKind.MEMBER or not isinstance(use.node, cst.Attribute):
+            return False
+        if self._program.evaluator.classes.store_of(use.node) is not None:
+            return True
+        parent = self._tree.parent(use.node)
+        if isinstance(parent, cst.Arg):
+            call = self._tree.parent(parent)
+            return isinstance(call, cst.Call) and self._tree.qualified(call.func) == "print"
+        return isinstance(parent, (cst.Expr, cst.FormattedStringExpression))
 
     def _stays_in_sight(self, use: Use) -> bool:
         """True if the value goes on to places that were followed, and to no others.
@@ -159,7 +163,7 @@ class Results:
         return True
 
     def _looks(self, use: Use) -> bool:
-        if self._is_labelled(use):
+        if self._is_idle(use):
             return False
         if use.kind in (UseKind.METHOD, UseKind.MEMBER):
             return use.name not in _STATE_OF_FUTURE
