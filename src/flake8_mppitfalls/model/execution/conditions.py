@@ -472,6 +472,8 @@ class Conditions:
                 return name
             inner = self._key(node.value)
             return f"{inner}.{node.attr.value}" if inner else ""
+        if isinstance(node, cst.NamedExpr):
+            return self._key(node.value)
         if isinstance(node, cst.Name):
             return self._tree.qualified(node) or dotted_name(node) * (node.value == "__name__")
         return ""

@@ -64,7 +64,8 @@ class Prompts:
         if step.entered:
             loop = self._tree.parent(node)
             if isinstance(loop, (cst.For, cst.CompFor)) and self._is_stream(step.values):
-                yield self.loop(node)
+                if not self._is_consumed(self.loop(node)):
+                    yield self.loop(node)
         elif isinstance(node, cst.Call):
             names = [v.name for v in step.values if isinstance(v, External)]
             if any(name in _ASKING or name in _READING for name in names):
@@ -147,6 +148,16 @@ class Prompts:
             if not isinstance(parent, cst.CompFor):
                 return parent
         return iterable
+
+    def _is_consumed(self, loop: cst.CSTNode) -> bool:
+        """Is it a generator expression that a call reads at once: ``sum(1 for line in stdin)``?"""
+        arg = self._tree.parent(loop)
+        call = self._tree.parent(arg) if isinstance(arg, cst.Arg) else None
+        if not isinstance(loop, cst.GeneratorExp) or not isinstance(call, cst.Call):
+            return False
+        called = self._evaluator.values(call.func)
+        eager = any(isinstance(v, External) and v.name in _EAGER for v in called)
+        return eager or self._joins(call)
 
     def _holds_stream(self, node: cst.BaseExpression) -> bool:
         """The stream itself, or what reads it lazily."""
