@@ -24,7 +24,7 @@ _FACTS = frozenset(
     "os.fork os.name os.uname platform.mac_ver platform.platform platform.system platform.uname "
     "platform.win32_ver sys.getwindowsversion sys.platform".split()
 )
-_ASKING = frozenset({"get_all_start_methods"})
+_ASKING = frozenset({"get_all_start_methods", "get_start_method"})
 _NAMED = re.compile(r"(?i)win(32|dows)|posix|linux|darwin|mac_?os|osx|unix|cygwin|platform|fork")
 """What a name from elsewhere is about, for which there is nothing else to go by."""
 _SKIPPING = frozenset({"error", "exit", "fail", "skip", "skipTest"})

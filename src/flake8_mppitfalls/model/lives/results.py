@@ -256,6 +256,8 @@ class Results:
                 helper = self._tree.function_of(task.call)
                 if any(self._tree.function_of(wait) is helper for wait in waits):
                     return False
+                if self._others_wait(task.call, helper.node):
+                    return False
             return any(self._path_without(call, item, block, waits) for call in calls)
         return False
 
@@ -276,15 +278,23 @@ class Results:
             return use.kind is UseKind.PASSED
         return use.kind in _WAITING
 
-    def _others_wait(self, call: cst.Call, block: cst.With) -> bool:
+    def _others_wait(self, call: cst.Call, block: cst.CSTNode) -> bool:
         """Other ways to wait for it: a loop on what callbacks fill, a queue that it writes to."""
-        for node in self._tree.walk(block.body):
+        body = block.body if isinstance(block, (cst.With, cst.FunctionDef)) else block
+        for node in self._tree.walk(body):
             if isinstance(node, cst.While) and not self._tree.is_within(call, node):
                 if self._tree.before(call, node):
+                    return True
+            elif isinstance(node, cst.Await):
+                if self._tree.before(call, node) and self._calls_back(call):
                     return True
             elif isinstance(node, cst.Call) and self._blocks_on_shared(node):
                 return True
         return False
+
+    def _calls_back(self, call: cst.Call) -> bool:
+        task = self._program.task_of(call)
+        return task is not None and any(task.argument(name) is not None for name in api.CALLBACKS)
 
     def _blocks_on_shared(self, call: cst.Call) -> bool:
         func = call.func
