@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, Use, UseKind
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect
@@ -52,6 +53,7 @@ class Event:
     container: cst.CSTNode | None = None
 
 
+_LENDING = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
 _CONTEXT_METHODS = {"__enter__": PointKind.ENTER, "__exit__": PointKind.LEAVE}
 
 
@@ -381,12 +383,33 @@ def hands_on(program: Program, kind: api.Kind, use: Use) -> bool:
         return method is not None and method.effect in MACHINES[kind].effects
     if use.kind not in HANDED_ON or use.kind is UseKind.KEPT:
         return False
+    if use.kind is UseKind.YIELDED and _is_lent(program, kind, use):
+        return False
     if use.kind is UseKind.RETURNED:
         # In the callers its uses are among the uses; nothing is lost.
         function = program.tree.function_of(use.node).node
         if isinstance(function, cst.FunctionDef) and program.references.calls(function):
             return False
     return use.name != "contextlib.closing" and not is_run_in_executor(program, use)
+
+
+def _is_lent(program: Program, kind: api.Kind, use: Use) -> bool:
+    """A context manager yields it to ``with`` statements of this module that don't end it."""
+    function = program.tree.function_of(use.node).node
+    if use.depth or not isinstance(function, cst.FunctionDef):
+        return False
+    if _LENDING.isdisjoint(decorator_names(program.tree, function)):
+        return False
+    sites = program.references.calls(function)
+    if not sites or len(sites) < len(program.references.of(function)):
+        return False
+    if not all(isinstance(program.tree.parent(site.call), cst.WithItem) for site in sites):
+        return False
+    methods = api.METHODS[kind]
+    return not any(
+        each.name in methods and methods[each.name].effect in MACHINES[kind].effects
+        for each in program.uses.of(use.at)
+    )
 
 
 def is_run_in_executor(program: Program, use: Use) -> bool:
