@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import Made, Member
+from flake8_mppitfalls.model.values import Made, Member, is_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,9 @@ def missing_methods(program: Program) -> Iterator[Mixup]:
 def _lacks(program: Program, node: cst.Attribute, kind: api.Kind) -> bool:
     if isinstance(node.value, (cst.SimpleString, cst.FormattedString)):
         return False
-    values = program.values(node)
+    name = node.attr.value
+    receivers = [v for v in program.values(node.value) if not is_none(v)]
+    values = [m for v in receivers for m in program.evaluator.member(v, name, node)]
     if not values or not all(
         isinstance(v, Member) and v.receiver.kind is kind and _is_plain(program, v.receiver)
         for v in values
