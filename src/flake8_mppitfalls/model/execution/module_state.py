@@ -13,7 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
-from flake8_mppitfalls.model.values import Class
+from flake8_mppitfalls.model.values import UNKNOWN, Class
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
 if TYPE_CHECKING:
@@ -131,8 +131,41 @@ class ModuleState:
         sides = self._program.sides
         for load in self.reads(name):
             if sides.is_parent_code(load) and self.follows_work(load):
-                if not self._sees_own_value(load):
+                if not self._sees_own_value(load) and not self._may_be_of_worker(load):
                     yield load
+
+    def _may_be_of_worker(self, load: cst.Name) -> bool:
+        """Does a function read it that nobody here calls, and that a worker may call?
+
+        That is so where workers read the name themselves, or call what they are given.
+        """
+        if self._program.paths.owner(load) in self._shown_in_parent:
+            return False
+        workers = self._program.sides.workers
+        if any(not workers.isdisjoint(self._functions_around(r)) for r in self.reads(load.value)):
+            return True
+        return any(
+            UNKNOWN in self._program.values(node.func)
+            for worker in workers
+            for node in self._tree.walk(worker)
+            if isinstance(node, cst.Call) and self._is_parameter(node.func)
+        )
+
+    @cached_property
+    def _shown_in_parent(self) -> frozenset[cst.CSTNode]:
+        """The module, what hands out work, and what these call."""
+        functions = self._tree.nodes(cst.FunctionDef)
+        return self._program.sides.reach(
+            [self._tree.module, *(f for f in functions if self.work.of(f))]
+        )
+
+    def _functions_around(self, node: cst.CSTNode) -> set[cst.CSTNode]:
+        return set(self._program.sides.functions_around(node))
+
+    def _is_parameter(self, node: cst.BaseExpression) -> bool:
+        return isinstance(node, cst.Name) and any(
+            binding.kind is Bound.PARAMETER for binding in self._tree.lookup(node)
+        )
 
     def first_worker_reads(self, name: str, attribute: str = "") -> list[cst.Name]:
         """The first read of a name of the module (or of its attribute) in each worker function."""

@@ -105,8 +105,15 @@ class Sides:
     def workers(self) -> frozenset[cst.CSTNode]:
         """All functions that run in a worker: the entries and what they call."""
         if self._workers is None:
-            self._workers = self.reach(entry.function for entry in self.entries())
+            entries = [entry.function for entry in self.entries()]
+            beginnings = (self._begin(entry.function) for entry in self.entries())
+            self._workers = self.reach([*entries, *(begin for begin in beginnings if begin)])
         return self._workers
+
+    def _begin(self, run: cst.CSTNode) -> cst.FunctionDef | None:
+        """What calls ``run()`` in the child, if a subclass of ``Process`` has its own."""
+        cls = self._evaluator.classes.of_method(run)
+        return self._evaluator.classes.method(cls, "_bootstrap") if cls is not None else None
 
     @property
     def initializers(self) -> frozenset[cst.CSTNode]:
