@@ -1,4 +1,4 @@
-"""Tests under several versions of Python, flake8 and LibCST; linting.
+"""Tests under several versions of Python, flake8 and LibCST; linting, documentation, packages.
 
 nox                                     all that follows
 nox --list                              what there is
@@ -6,6 +6,8 @@ nox -s "tests-3.12(oldest)" -- -k MPP   one session, with arguments for pytest
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import nox
 from packaging.requirements import Requirement
@@ -46,3 +48,19 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy", "--strict", "src")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, into build/docs."""
+    session.install("--editable", ".[docs]")
+    session.run("python", "scripts/build_docs.py")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Wheel and sdist, into dist."""
+    session.install(".[dev]")
+    session.run("python", "-m", "build")
+    session.run("check-wheel-contents", "dist")
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
