@@ -181,6 +181,17 @@ class QueueEnds:
             not any(self._activities.begins_within(writer, loop) for writer in writers)
             and (bool(writers) or not self._puts_within(decision, loop))
             for loop in self._loops_around(decision)
+            if not self._is_of_turn(decision.call, loop)
+        )
+
+    def _is_of_turn(self, call: cst.Call, loop: cst.CSTNode) -> bool:
+        """``for q in queues:`` asks another queue at each turn."""
+        func = call.func
+        return (
+            isinstance(loop, cst.For)
+            and isinstance(func, cst.Attribute)
+            and self._tree.is_within(call, loop)
+            and self._program.loops.varies(func.value, loop)
         )
 
     def _puts_within(self, decision: Decision, loop: cst.CSTNode) -> bool:

@@ -70,7 +70,7 @@ class Classes:
             if found is not None:
                 local.append(found)
             else:
-                external.append(self._tree.qualified(base) or "?")
+                external.append(self._tree.qualified(base) or self._of_context(base))
         return local, external
 
     def named(self, node: cst.CSTNode) -> cst.ClassDef | None:
@@ -106,25 +106,22 @@ class Classes:
         if cls not in self._makers:
             found = None
             for name in self.external_bases(cls):
-                found = api.maker(name) or self._context_base(cls)
+                found = api.maker(name)
                 if found is not None:
                     break
             self._makers[cls] = found
         return self._makers[cls]
 
-    def _context_base(self, cls: cst.ClassDef) -> api.Maker | None:
+    def _of_context(self, base: cst.BaseExpression) -> str:
         """``class W(ctx.Process)``: the member of a context, recognised by its name."""
-        for c in self.mro(cls):
-            for arg in c.bases:
-                base = arg.value
-                if (
-                    isinstance(base, cst.Attribute)
-                    and base.attr.value == "Process"
-                    and isinstance(base.value, (cst.Name, cst.Call))
-                    and self._is_context(base.value)
-                ):
-                    return api.MAKERS["Process"]
-        return None
+        if (
+            isinstance(base, cst.Attribute)
+            and base.attr.value == "Process"
+            and isinstance(base.value, (cst.Name, cst.Call))
+            and self._is_context(base.value)
+        ):
+            return "multiprocessing.Process"
+        return "?"
 
     def _is_context(self, node: cst.BaseExpression) -> bool:
         expressions: list[cst.CSTNode | None] = [node]
