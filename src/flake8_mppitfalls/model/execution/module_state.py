@@ -322,3 +322,12 @@ class ModuleState:
         if binding.kind is Bound.PARAMETER:
             return True
         return binding.kind is Bound.ASSIGN and self.is_part_of_parameter(binding.value, depth + 1)
+
+    def is_made_alike_in_parent(self, binding: Binding) -> bool:
+        """Does the parent make one for itself, too, as in ``log = Logger(queue)``?"""
+        return isinstance(binding.value, cst.Call) and any(
+            isinstance(write.binding.value, cst.Call)
+            and write.side is Side.PARENT
+            and write.binding.value.func.deep_equals(binding.value.func)
+            for write in self.writes(binding.name)
+        )

@@ -131,4 +131,16 @@ class Locking:
                 lock = call.args[0].value
             if self.may_be_lock(lock):
                 found.update(flow.points_of(call))
+                if method == "acquire":
+                    found.update(flow.points_of(self._asked(lock, call)))
         return found
+
+    def _asked(self, lock: cst.CSTNode, call: cst.Call) -> cst.CSTNode:
+        """``if lock is not None:`` before ``lock.acquire()``: where there is none, none is held."""
+        for parent in self._tree.ancestors(call):
+            if isinstance(parent, cst.If) and parent.orelse is None:
+                if any(node.deep_equals(lock) for node in self._tree.walk(parent.test)):
+                    return parent.test
+            if isinstance(parent, cst.BaseCompoundStatement):
+                break
+        return call

@@ -108,6 +108,8 @@ def _is_set(program: Program, statement: cst.Global, name: str) -> bool:
     state = program.module_state
     scope = program.tree.function_of(statement)
     return any(
-        binding.kind in _VALUES and not state.is_given(binding)
+        binding.kind in _VALUES
+        and not state.is_given(binding)
+        and not state.is_made_alike_in_parent(binding)
         for binding in state.bound_in(scope, name)
     )
