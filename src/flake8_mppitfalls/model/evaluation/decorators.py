@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.model.pickling.byname import ByName
-    from flake8_mppitfalls.model.values import Value
+    from flake8_mppitfalls.model.values import Value, Values
 
 StandIn: TypeAlias = "cst.FunctionDef | cst.Lambda | cst.ClassDef"
 
@@ -67,6 +67,8 @@ class Decorators:
                 for decorator in decorated.decorators:
                     for value in self._evaluator.values(decorator.decorator):
                         decider = self._decider(value)
+                        if isinstance(value, Class):
+                            decider = self._evaluator.classes.method(value.node, "__init__")
                         if decider is not None:
                             self._decorated.setdefault(decider, []).append(decorated)
         if not isinstance(function, cst.FunctionDef):
@@ -95,7 +97,8 @@ class Decorators:
     def _effects(
         self, expression: cst.BaseExpression, is_method: bool
     ) -> Iterator[_Effect | StandIn]:
-        for value in self._evaluator.values(expression):
+        values = self._evaluator.values(expression)
+        for value in self._outermost(values) if isinstance(expression, cst.Call) else values:
             decider = self._decider(value)
             if isinstance(value, Class):
                 yield self._instance_effect(value.node)
@@ -103,6 +106,32 @@ class Decorators:
                 yield from self._effects_of(decider, is_method)
             else:
                 yield _Effect.UNKNOWN
+
+    def _outermost(self, values: Values) -> Values:
+        """What a decorator with options gives, which may be called without its options, too.
+
+        Of ``outer(function) if function else outer`` that is ``outer``.
+        """
+        functions = [value for value in values if isinstance(value, Function)]
+        if len(functions) < len(values):
+            return values
+        depths = [len(list(self._tree.scopes[f.node].outer())) for f in functions]
+        return tuple(f for f, depth in zip(functions, depths, strict=True) if depth == min(depths))
+
+    def keeps_local(self, function: cst.FunctionDef) -> bool:
+        """Do the decorators of an inner function, all of this module, give a function, too?"""
+        is_method = self._evaluator.classes.of_method(function) is not None
+        for decorator in function.decorators:
+            called = decorator.decorator
+            called = called.func if isinstance(called, cst.Call) else called
+            if self._tree.qualified(called) in _KEEPING:
+                continue
+            effects = set(self._effects(decorator.decorator, is_method))
+            if not effects or _Effect.UNKNOWN in effects:
+                return False
+            if any(isinstance(effect, cst.ClassDef) for effect in effects):
+                return False
+        return True
 
     def _decider(self, value: Value) -> cst.FunctionDef | None:
         """The function that runs when a decorator is applied."""

@@ -41,7 +41,7 @@ class ByName:
 
         ``spawning`` says whether the other side imports the module anew.
         """
-        if not self._is_local(node, spawning):
+        if not self.is_local(node, spawning):
             return None
         if isinstance(node, cst.FunctionDef):
             if self.is_renamed(node) or self._evaluator.calls.is_opaque(node):
@@ -53,7 +53,8 @@ class ByName:
             return None
         return f"class {node.name.value}"
 
-    def _is_local(self, node: cst.CSTNode, spawning: bool) -> bool:
+    def is_local(self, node: cst.CSTNode, spawning: bool) -> bool:
+        """Is it defined inside a function, where the other side does not find it?"""
         scope = self._tree.scope_of(node)
         name = getattr(node, "name", None)
         if isinstance(name, cst.Name) and name.value in scope.global_names:

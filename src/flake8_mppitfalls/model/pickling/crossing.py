@@ -364,13 +364,22 @@ class Crossing:
         if transport is None or transport.dill:
             return
         for node in dict.fromkeys(part.node for part in self._parts.of(task)):
-            if not isinstance(node, cst.Name):
-                continue
-            for binding in self._tree.lookup(node):
-                if binding.kind is Bound.PARAMETER and not self._is_named_anew(binding):
+            for binding in self._parameters_behind(node):
+                if not self._is_named_anew(binding):
                     for decorated in self._refusals.decorators.decorated_by(binding.scope.node):
                         yield node, decorated.name.value
                         break
+
+    def _parameters_behind(self, node: cst.BaseExpression) -> Iterator[Binding]:
+        """The parameters whose value a name is, or an attribute that the constructor sets."""
+        if isinstance(node, cst.Name):
+            yield from (b for b in self._tree.lookup(node) if b.kind is Bound.PARAMETER)
+        elif isinstance(node, cst.Attribute):
+            for value in self._evaluator.values(node.value):
+                if isinstance(value, Instance):
+                    for store in self._evaluator.stores(value.cls, node.attr.value):
+                        if isinstance(store.value, cst.Name):
+                            yield from self._parameters_behind(store.value)
 
     def _is_named_anew(self, binding: Binding) -> bool:
         """Is ``func.__qualname__`` set, under which the function may be kept elsewhere?"""

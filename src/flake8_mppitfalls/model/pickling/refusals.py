@@ -179,6 +179,10 @@ class Refusals:
         if transport.dill:
             return None
         what = self.by_name.local(node, transport.spawning)
+        if what is None and isinstance(node, cst.FunctionDef) and node.decorators:
+            if self.by_name.is_local(node, transport.spawning):
+                if not self.by_name.is_renamed(node) and self.decorators.keeps_local(node):
+                    what = f"{node.name.value}()"
         if what is not None:
             return Stop(Obstacle.LOCAL, value, what)
         return self._replaced(value, node)
