@@ -133,12 +133,11 @@ class Spinning:
         if self._goes_on(loop):
             return False
         for node in self._program.loops.body_of(loop):
-            if isinstance(node, (cst.Await, cst.Yield)):
-                return False
             if isinstance(node, cst.Call) and not self._is_harmless(node, loop):
                 return False
-            if isinstance(node, cst.With) and not self._is_after_news(node, loop):
-                return False
+            if isinstance(node, (cst.With, cst.Await, cst.Yield)):
+                if not self._is_after_news(node, loop):
+                    return False
         return True
 
     def nap(self, loop: cst.While) -> str:
