@@ -11,7 +11,7 @@ from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, MOST_FRAMES, At,
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars, positional_names
 from flake8_mppitfalls.model.numbers import amounts, count_calls
 from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, merged
-from flake8_mppitfalls.model.numbers.facts import base_of, narrowed
+from flake8_mppitfalls.model.numbers.facts import Fact, base_of, narrowed
 from flake8_mppitfalls.model.values import Class, Instance, Made
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 from flake8_mppitfalls.syntax.tree import dotted_name
@@ -116,8 +116,20 @@ class CountedNames:
             else:
                 others = frozenset(f for f in facts if base_of(f.key) != key)
                 values = self._defined(definition, scope, key, At(frame, others))
-            groups.append(narrowed(values, facts, key))
+            groups.append(narrowed(values, self._bounded(facts, frame), key))
         return merged(*groups)
+
+    def _bounded(self, facts: frozenset[Fact], frame: Frame | None) -> frozenset[Fact]:
+        """The facts, with the numbers that their bounds are in a certain call."""
+        if frame is None or all(fact.bound is None for fact in facts):
+            return facts
+        found = [fact for fact in facts if fact.bound is None]
+        for fact in facts:
+            if fact.bound is not None:
+                values = self._counts.value(fact.bound, At(frame))
+                if values and all(value.is_number for value in values):
+                    found.append(Fact(fact.key, fact.relation, values))
+        return frozenset(found)
 
     def _at_end(self, scope: Scope, key: str) -> Amounts:
         """What a name or attribute is when a scope has run."""

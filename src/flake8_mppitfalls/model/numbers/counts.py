@@ -9,6 +9,7 @@ where the question is about one platform.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -208,11 +209,28 @@ class Counts:
         return None if self._world is None else self._conditions.truth(test, self._world)
 
     def _may_come_out(self, test: cst.CSTNode, truth: bool, frame: Frame | None) -> bool:
+        if frame is not None and self._compared(test, frame) is (not truth):
+            return False
         for fact, node in self._arrivals.said(test, truth):
             values = self.value(node, At(frame))
             if values and not narrowed(values, frozenset({fact}), fact.key):
                 return False
         return True
+
+    def _compared(self, test: cst.CSTNode, frame: Frame) -> bool | None:
+        """How a comparison of two numbers comes out in a certain call, if both are known then."""
+        if not isinstance(test, cst.Comparison) or len(test.comparisons) != 1:
+            return None
+        compare = _ORDERS.get(type(test.comparisons[0].operator))
+        if compare is None:
+            return None
+        sides = [
+            self.value(side, At(frame)) for side in (test.left, test.comparisons[0].comparator)
+        ]
+        numbers = [values[0].exact if len(values) == 1 else None for values in sides]
+        if numbers[0] is None or numbers[1] is None:
+            return None
+        return compare(numbers[0], numbers[1])
 
     def _subscript(self, node: cst.Subscript, at: At) -> Amounts:
         if len(node.slice) != 1 or not isinstance(node.slice[0].slice, cst.Index):
@@ -224,6 +242,8 @@ class Counts:
         found = self.looked_up(node.value, index, at)
         if not found and self._evaluator.text(index) != self._key(index):
             return UNKNOWN  # the dict has no entry for the platform
+        if not found and self._is_stored(node):
+            return UNKNOWN
         return found or self.of_values(self._evaluator.values(node))
 
     def _key(self, index: cst.BaseExpression) -> str | None:
@@ -251,6 +271,16 @@ class Counts:
             ]
             groups += [self.value(stored, ANYWHERE) for stored in self._stored_under(value, key)]
         return merged(*groups) if groups else None
+
+    def _is_stored(self, node: cst.Subscript) -> bool:
+        """Is the same item set anywhere in the function?"""
+        scope = self._tree.function_of(node)
+        return any(
+            self._tree.function_of(assign) is scope
+            and any(target.target.deep_equals(node) for target in assign.targets)
+            for assign in self._tree.nodes(cst.Assign)
+            if any(isinstance(target.target, cst.Subscript) for target in assign.targets)
+        )
 
     def _stored_under(self, container: Container, key: str) -> list[cst.BaseExpression]:
         """The values of ``d["key"] = …`` for a dict."""
@@ -345,6 +375,14 @@ class Counts:
         return merged(*groups)
 
 
+_ORDERS: dict[type[cst.BaseCompOp], Callable[[float, float], bool]] = {
+    cst.LessThan: operator.lt,
+    cst.LessThanEqual: operator.le,
+    cst.GreaterThan: operator.gt,
+    cst.GreaterThanEqual: operator.ge,
+    cst.Equal: operator.eq,
+    cst.NotEqual: operator.ne,
+}
 _SINGLETONS = {"None": None, "True": True, "False": False}
 _LITERALS = frozenset({cst.Integer, cst.Float, cst.SimpleString, cst.ConcatenatedString})
 _EXPRESSIONS: dict[type[cst.CSTNode], Callable[..., Amounts]] = {

@@ -24,11 +24,13 @@ class Fact(NamedTuple):
 
     ``relation`` is one of ``< <= > >= == != in``, ``is None``, ``is not None``, ``true``,
     ``false``, ``is a``, ``is no``; ``other`` are the amounts on the right of a comparison.
+    ``bound`` is the right side itself where it may be another number in a certain call.
     """
 
     key: str
     relation: str
     other: Amounts = ()
+    bound: cst.BaseExpression | None = None
 
 
 class Said(NamedTuple):
@@ -147,7 +149,9 @@ def _related(
     if relation in ("<", "<=", ">", ">="):
         values = tuple(value for value in values if value.is_number)  # None < 1 raises an error
     if values and all(value.is_number or value.text is not None for value in values):
-        yield Said(Fact(key, relation, values), node)
+        depends = any(value.type is Type.ANY for value in values)
+        named = isinstance(other, (cst.Name, cst.Attribute))
+        yield Said(Fact(key, relation, values, other if depends and named else None), node)
 
 
 def _contained(
