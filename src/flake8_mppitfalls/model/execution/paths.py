@@ -167,14 +167,14 @@ class Paths:
             for world in PLATFORMS.values()
         ):
             return False
-        tests = list(self._tests(first))
+        tests = list(self.tests_around(first))
         return not any(
             _exclude(mine, holds, other, held)
-            for mine, holds in self._tests(second)
+            for mine, holds in self.tests_around(second)
             for other, held in tests
         )
 
-    def _tests(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, bool]]:
+    def tests_around(self, node: cst.CSTNode) -> Iterator[tuple[cst.BaseExpression, bool]]:
         """The tests around a place in its function, and whether they hold there."""
         child = node
         for parent in self._tree.ancestors(node):

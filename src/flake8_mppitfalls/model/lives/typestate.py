@@ -24,7 +24,7 @@ from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.lives.decisions import Decisions, says_there_is_one
 from flake8_mppitfalls.model.lives.events import Event, Events
 from flake8_mppitfalls.model.lives.life import Life
-from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Phase
+from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Fault, Phase
 from flake8_mppitfalls.model.lives.naming import How, Key, Way
 from flake8_mppitfalls.model.lives.state import ABSENT, State
 from flake8_mppitfalls.model.lives.verdict import Record, Verdict, judge_roughly
@@ -40,6 +40,13 @@ if TYPE_CHECKING:
 _READ = (UseKind.METHOD, UseKind.MEMBER)
 _JUNCTIONS = (PointKind.CATCH, PointKind.HANDLER, PointKind.RERAISE, PointKind.LEAVE)
 """Points that only lead on what was thrown elsewhere, or end a ``with`` block."""
+
+_ERRORS = {
+    Fault.JOINED_WHILE_OPEN: ("ValueError",),
+    Fault.USED_AFTER_END: ("ValueError", "RuntimeError"),
+    Fault.STARTED_TWICE: ("AssertionError",),
+    Fault.JOINED_UNSTARTED: ("AssertionError",),
+}
 
 DEEPEST = 30
 """How many calls deep something is followed before its state is unknown."""
@@ -248,6 +255,8 @@ class Typestate:
                 return (state._replace(phase=Phase.UNKNOWN, event=None),)
             if not state.thrown and isinstance(event.node, cst.Call):
                 self._record.troubles.setdefault((fault, event.node), set()).add(state.event)
+            if any(self._program.conditions.expects(event.node, e) for e in _ERRORS[fault]):
+                return (state,)  # a test: ``with assertRaises(ValueError): pool.map(…)``
             return ()  # it raises: nothing runs on
         target = self._machine.moves.get((phase, effect))
         if effect is Effect.JOIN or effect is Effect.LEAVE:

@@ -83,7 +83,9 @@ class JoinBeforeDrain(Rule):
             joins = [
                 call
                 for call in (*life.calls("join"), *_own_joins(program, process))
-                if call not in wrong and not program.sides.functions(program.values(call.func))
+                if call not in wrong
+                and not program.sides.functions(program.values(call.func))
+                and not _has_ended(program, call)
             ]
             for thing in program.handovers.of(process) if joins else ():
                 if not _is_made_here(thing):
@@ -105,6 +107,39 @@ class JoinBeforeDrain(Rule):
             channel="the pipe" if thing.kind is api.Kind.CONNECTION else "the queue",
             result="they are lost" if len(join.args) > unbound else "both sides wait for ever",
         )
+
+
+def _has_ended(program: Program, join: cst.Call) -> bool:
+    """``if not p.is_alive(): p.join()``: it has got rid of all that it put."""
+    receiver = join.func.value if isinstance(join.func, cst.Attribute) else None
+    return any(
+        _says_it_ended(test, receiver, holds) for test, holds in program.paths.tests_around(join)
+    )
+
+
+def _says_it_ended(
+    test: cst.BaseExpression, process: cst.BaseExpression | None, holds: bool
+) -> bool:
+    while isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
+        test, holds = test.expression, not holds
+    if isinstance(test, cst.Call) and isinstance(test.func, cst.Attribute):
+        asked = test.func
+        return asked.attr.value == "is_alive" and not holds and _same(asked.value, process)
+    if isinstance(test, cst.Comparison) and isinstance(test.left, cst.Attribute):
+        operator = test.comparisons[0].operator
+        is_none = isinstance(test.comparisons[0].comparator, cst.Name)
+        told = isinstance(operator, cst.IsNot) if holds else isinstance(operator, cst.Is)
+        return (
+            test.left.attr.value == "exitcode"
+            and told
+            and is_none
+            and _same(test.left.value, process)
+        )
+    return False
+
+
+def _same(one: cst.BaseExpression, other: cst.BaseExpression | None) -> bool:
+    return other is not None and one.deep_equals(other)
 
 
 def _own_joins(program: Program, process: Made) -> Iterator[cst.Call]:
