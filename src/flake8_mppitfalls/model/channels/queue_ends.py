@@ -15,6 +15,7 @@ from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.pending import Pending
 from flake8_mppitfalls.model.values import Made, Member
+from flake8_mppitfalls.syntax.flow import constant_truth
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.channels.emptiness import Decision
@@ -66,6 +67,8 @@ class QueueEnds:
         if not all(self._is_event(other) for other in decision.others):
             return ""
         if decision.others and _is_immediate(queue):
+            return ""
+        if self._is_thrown_away(decision):
             return ""
         entries = self._program.concurrency.entries_at(decision.node)
         if entries and not self._is_made_by(entries, queue):
@@ -119,6 +122,19 @@ class QueueEnds:
         if not writers and self._was_put_before(queue, decision.call):
             return NOT_DONE if takers and not self._takes_here(queue, decision) else ON_ITS_WAY
         return ""
+
+    def _is_thrown_away(self, decision: Decision) -> bool:
+        """``while not q.empty(): q.get()``: what is left over is of no use any more."""
+        loop = decision.loop
+        if not isinstance(loop, cst.While) or decision.node is not loop:
+            return False
+        only = _only(loop.body)
+        if isinstance(only, cst.Try) and only.orelse is None and only.finalbody is None:
+            only = _only(only.body)
+        small = only.body[0] if isinstance(only, cst.SimpleStatementLine) else None
+        call = small.value if isinstance(small, cst.Expr) else None
+        func = call.func if isinstance(call, cst.Call) else None
+        return isinstance(func, cst.Attribute) and func.attr.value in _TAKING
 
     def _is_event(self, other: cst.BaseExpression) -> bool:
         """``stop.is_set()``, whatever is made of it."""
@@ -179,7 +195,7 @@ class QueueEnds:
         """Is the question asked again and again, so that it ends a round and not the work?"""
         return any(
             not any(self._activities.begins_within(writer, loop) for writer in writers)
-            and (bool(writers) or not self._puts_within(decision, loop))
+            and (bool(writers) or _is_endless(loop) or not self._puts_within(decision, loop))
             for loop in self._loops_around(decision)
             if not self._is_of_turn(decision.call, loop)
         )
@@ -331,3 +347,12 @@ class QueueEnds:
 def _is_immediate(queue: Made) -> bool:
     """What is put into it is there at once: no feeder thread carries it."""
     return queue.kind is api.Kind.PROXY or queue.name == "SimpleQueue"
+
+
+def _is_endless(loop: cst.CSTNode) -> bool:
+    return isinstance(loop, cst.While) and constant_truth(loop.test) is True
+
+
+def _only(suite: cst.BaseSuite) -> cst.CSTNode | None:
+    """The statement of a block that has just one."""
+    return suite.body[0] if len(suite.body) == 1 else None

@@ -102,9 +102,9 @@ class Conditions:
         """True if ``node`` runs in a frozen program only: ``if getattr(sys, "frozen", False):``."""
         return self.runs(node, NOT_FROZEN) is False and self.runs(node, FROZEN) is not False
 
-    def depends_on_platform(self, node: cst.CSTNode) -> bool:
+    def depends_on_platform(self, node: cst.CSTNode, *, exits: bool = True) -> bool:
         """True if ``node`` runs on some platforms only."""
-        return any(self.runs(node, world) is False for world in PLATFORMS.values())
+        return any(self.runs(node, world, exits=exits) is False for world in PLATFORMS.values())
 
     def runs(self, node: cst.CSTNode, world: World, *, exits: bool = True) -> bool | None:
         """``False`` if ``node`` can't be reached in its function in ``world``, else ``None``.

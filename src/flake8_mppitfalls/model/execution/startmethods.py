@@ -88,7 +88,9 @@ class StartMethods:
         """What ``set_start_method`` fixes here on every platform, or ``None``."""
         names = set()
         for call, name in self.setters():
-            if self._conditions.depends_on_platform(call):
+            # Where the module leaves before it, nothing else of it runs, either.
+            inside = self._evaluator.tree.function_of(call).is_function
+            if self._conditions.depends_on_platform(call, exits=inside):
                 continue
             names.add(name)
         if not names or UNDECIDED in names:

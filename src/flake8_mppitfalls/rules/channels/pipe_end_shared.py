@@ -159,7 +159,7 @@ def _is_one_of_many(program: Program, made: cst.CSTNode, gift: Gift) -> bool:
     places = [made]
     if program.paths.owner(made) is not program.paths.owner(gift.call):
         callers = [caller.step.node for caller in program.paths.callers(made)]
-        if len(callers) > 1:
+        if len(callers) > 1 or any(_loop_around(program, c) is not None for c in callers):
             return True
         places += callers
     return any(

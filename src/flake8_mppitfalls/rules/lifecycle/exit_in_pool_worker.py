@@ -108,7 +108,7 @@ class _Finder:
             else:
                 continue
             if found and self._program.conditions.runs(node, world) is not False:
-                if not self._is_interrupted(node):
+                if not self._is_interrupted(node) and not self._is_after_kill(node):
                     yield from found
 
     def _called(self, call: cst.Call, depth: int) -> Iterator[tuple[cst.CSTNode, str]]:
@@ -150,6 +150,17 @@ class _Finder:
             elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return False
         return False
+
+    def _is_after_kill(self, node: cst.CSTNode) -> bool:
+        """Has it sent a signal first, which ends the parent, or stops it?"""
+        scope = self._tree.function_of(node)
+        return any(
+            self._tree.qualified(call.func) in ("os.kill", "os.killpg")
+            and self._tree.function_of(call) is scope
+            and self._tree.before(call, node)
+            for name in ("kill", "killpg")
+            for call in self._tree.calls_of.get(name, ())
+        )
 
     def _name_of_no_exception(self, value: Value) -> str:
         """The name of an exception that derives from ``BaseException`` alone, else empty."""

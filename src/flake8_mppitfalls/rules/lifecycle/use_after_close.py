@@ -67,6 +67,8 @@ class UseAfterClose(Rule):
                     error = "RuntimeError" if executor else "ValueError"
                     if program.conditions.expects(trouble.node, error):
                         continue
+                    if _is_of_last_turn(program, trouble.earlier, trouble.node):
+                        continue
                     yield self.finding(
                         trouble.node,
                         call=program.source(trouble.node.func, "this task"),
@@ -87,3 +89,17 @@ def _described(program: Program, event: cst.CSTNode | None) -> str:
     if isinstance(event, cst.Call):
         return f"{program.source(event.func, 'it was ended')}(){program.at_line(event)}"
     return "it was ended"
+
+
+def _is_of_last_turn(program: Program, end: cst.CSTNode | None, task: cst.CSTNode) -> bool:
+    """Does only another turn of a loop lead from one to the other, and a test choose the turn?"""
+    if end is None or not program.tree.before(task, end):
+        return False
+    is_chosen = False
+    for parent in program.tree.ancestors(end):
+        if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+            return False
+        if isinstance(parent, (cst.For, cst.While)) and program.tree.is_within(task, parent):
+            return is_chosen
+        is_chosen = is_chosen or isinstance(parent, cst.If)
+    return False
