@@ -263,10 +263,15 @@ def _is_for_some_turns(program: Program, node: cst.Call, loop: Loop) -> bool:
             if _singles_out(parent.test, _is_over_few(loop)):
                 if program.loops.varies(parent.test, loop):
                     return True
-        elif isinstance(parent, cst.MatchCase):
+        elif isinstance(parent, cst.MatchCase) and not _takes_all(parent.pattern):
             return True
         child = parent
     return False
+
+
+def _takes_all(pattern: cst.MatchPattern) -> bool:
+    """``case _:``"""
+    return isinstance(pattern, cst.MatchAs) and pattern.pattern is None
 
 
 def _is_over_few(loop: Loop) -> bool:
@@ -397,5 +402,6 @@ def _globals_of_workers(program: Program, constructor: Constructor) -> set[str]:
     for function in program.sides.reach(functions):
         for node in program.tree.walk(function):
             if isinstance(node, cst.Name) and node.value in top.bindings:
-                found.add(node.value)
+                if program.tree.scope_of(node).owner_of(node.value) is top:
+                    found.add(node.value)
     return found

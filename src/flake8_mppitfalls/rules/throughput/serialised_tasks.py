@@ -138,7 +138,7 @@ class SerialisedTasks(Rule):
             if not isinstance(join.func, cst.Attribute) or start is join:
                 continue
             for turn in turns.of(start, join):
-                if isinstance(turn.loop, COMPREHENSIONS) or turns.others(turn, site):
+                if turns.others(turn, site):
                     continue
                 if _compares_contexts(program, site, turn.loop):
                     continue
