@@ -68,7 +68,7 @@ class Prompts:
                     yield self.loop(node)
         elif isinstance(node, cst.Call):
             names = [v.name for v in step.values if isinstance(v, External)]
-            if any(name in _ASKING or name in _READING for name in names):
+            if any(name in _ASKING for name in names) or self._is_stream(step.values):
                 yield node
             elif any(name in _EAGER for name in names) or self._joins(node):
                 if any(self._holds_stream(arg.value) for arg in node.args):
@@ -172,7 +172,8 @@ class Prompts:
 
     @staticmethod
     def _is_stream(values: Values) -> bool:
-        return any(
+        """Of several, one alone may be what this reader is given."""
+        return bool(values) and all(
             isinstance(v, External) and (v.name in _STREAMS or v.name in _READING) for v in values
         )
 

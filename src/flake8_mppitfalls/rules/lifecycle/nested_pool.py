@@ -88,7 +88,7 @@ class NestedPool(Rule):
             if self._changes_daemon(program, entry):
                 continue
             for kind, place in self._started_by(program, entry, effect):
-                if place in found:
+                if place in found or _is_serial_inside(program, made, place):
                     continue
                 found.add(place)
                 yield self._found(program, entry, made, kind, place)
@@ -143,6 +143,16 @@ def _started(program: Program, step: Step) -> Iterator[tuple[api.Kind, cst.CSTNo
             yield start.kind, step.node
         elif not program.sides.is_parent_code(start.site):
             yield start.kind, start.site
+
+
+def _is_serial_inside(program: Program, made: Made, place: cst.CSTNode) -> bool:
+    """Does a task come back to the place of its pool, where a test of the worker count decides?"""
+    return place is made.site and any(
+        part.deep_equals(arg.value)
+        for test, _ in program.conditions.holding(place)
+        for part in program.tree.walk(test)
+        for arg in getattr(place, "args", ())
+    )
 
 
 def _happens(program: Program, node: cst.CSTNode) -> bool:

@@ -152,6 +152,8 @@ def _callers(
             frame = Frame(function, site.call, site.skip, None)
             if not program.counts.is_possible(constructor.call, frame):
                 continue  # this call asks for no pool
+        if _exclude_each_other(program, constructor.call, site.call):
+            continue
         given = _given(program, function, inputs, site.call, site.skip)
         if given is None or _is_made_for_a_reason(program, site.call, constructor):
             continue
@@ -166,6 +168,14 @@ def _callers(
                 yield _Turn(site.call, loop, function.name.value)
         caller = program.tree.function_of(site.call).node
         yield from _callers(program, constructor, caller, given, depth + 1)
+
+
+def _exclude_each_other(program: Program, call: cst.Call, other: cst.Call) -> bool:
+    """Are they on two branches of one ``if``? The function comes to itself by the loop."""
+    outcomes = dict(program.conditions.holding(call))
+    return any(
+        outcomes.get(test, truth) is not truth for test, truth in program.conditions.holding(other)
+    )
 
 
 def _given(
