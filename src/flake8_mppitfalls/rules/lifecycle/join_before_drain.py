@@ -13,14 +13,23 @@ from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.lives.machine import Fault
-from flake8_mppitfalls.model.values import Constant, External, Made, Result
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    Constant,
+    Container,
+    External,
+    Made,
+    Result,
+)
 from flake8_mppitfalls.rules.base import Finding, Rule
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.channels.traffic import Channel
     from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.scopes import Binding
 
 _ITEM = {"put": "obj", "put_nowait": "obj", "send": "obj", "send_bytes": "buf"}
 
@@ -194,7 +203,60 @@ class _Case:
             self._possible = self._fills_the_pipe() and not self._is_read_elsewhere()
         if not self._possible or not self._program.sides.is_parent_code(join):
             return False
+        if self._is_over(join) or self._is_tried_again(join):
+            return False
         return self._is_read_after(join) and not self._is_touched_before(join)
+
+    def _is_over(self, join: cst.Call) -> bool:
+        """Was it asked before whether the process still runs, which may say no?"""
+        assert isinstance(join.func, cst.Attribute)
+        places: list[cst.CSTNode] = [join]
+        containers = self._program.evaluator.containers
+        for binding in self._loop_bindings(join.func.value):
+            for value in self._program.values(binding.value):
+                if isinstance(value, Container):
+                    places += [node for node, _ in containers.contributions(value)]
+        return any(
+            self._says_dead(node, test) is truth
+            for place in places
+            for test, truth in self._program.conditions.holding(place)
+            for node in self._tree.walk(test)
+            if isinstance(node, cst.Attribute) and node.attr.value == "is_alive"
+        )
+
+    def _says_dead(self, node: cst.CSTNode, test: cst.CSTNode) -> bool:
+        """Is the ``is_alive()`` in a test false where the test is true?"""
+        negated = isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not)
+        for parent in self._tree.ancestors(node) if node is not test else ():
+            if parent is test:
+                break
+            if isinstance(parent, cst.UnaryOperation) and isinstance(parent.operator, cst.Not):
+                negated = not negated
+        return negated
+
+    def _loop_bindings(self, node: cst.BaseExpression) -> list[Binding]:
+        if not isinstance(node, cst.Name):
+            return []
+        return [b for b in self._program.evaluator.bindings(node) if b.kind is Bound.FOR]
+
+    def _is_tried_again(self, join: cst.Call) -> bool:
+        """A ``join()`` with a time limit, in a loop that reads what has come and joins again."""
+        if not join.args:
+            return False
+        reads = set(self._parent_reads())
+        return any(
+            node in reads or self._may_read(node)
+            for loop in self._tree.ancestors(join)
+            if isinstance(loop, cst.While)
+            for node in self._program.loops.body_of(loop)
+        )
+
+    def _may_read(self, node: cst.CSTNode) -> bool:
+        """A ``get()`` of a queue that the file does not show."""
+        if not isinstance(node, cst.Call) or not isinstance(node.func, cst.Attribute):
+            return False
+        name = node.func.attr.value
+        return name in GETTING and UNKNOWN in self._program.values(node.func.value)
 
     # -- order ---------------------------------------------------------------------------------
 
