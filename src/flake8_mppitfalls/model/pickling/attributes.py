@@ -330,9 +330,19 @@ class Attributes:
                 if own and self._evaluator.classes.method(cls, method.name.value) is not method:
                     continue
                 if own or self._is_base_call(call, func, method, key, scope):
-                    state = self._at_exit(owner, name, method, depth + 1)
-                    contents = tuple(c for c in state if isinstance(c, Content))
-                    yield _Event(call, contents, any(isinstance(c, _Entry) for c in state))
+                    yield self._called(call, owner, name, method, depth)
+            if method.name.value == "__enter__":
+                for item in self._tree.nodes(cst.WithItem):
+                    if self._is_object(item.item, key, scope):
+                        yield self._called(item.item, owner, name, method, depth)
+
+    def _called(
+        self, node: cst.CSTNode, owner: Owner, name: str, method: cst.FunctionDef, depth: int
+    ) -> _Event:
+        """What a call of a method of the object leaves in the attribute."""
+        state = self._at_exit(owner, name, method, depth + 1)
+        contents = tuple(c for c in state if isinstance(c, Content))
+        return _Event(node, contents, any(isinstance(c, _Entry) for c in state))
 
     def _is_base_call(
         self,

@@ -49,7 +49,8 @@ class SharedMemoryLeak(Rule):
 
     Known limits:
         A block that is handed on, or whose name goes where this file does not show what is done
-        with it, is no finding. Neither is a file in which any attached block is unlinked.
+        with it, is no finding. Neither is one where the file unlinks a block that it has attached
+        by a name that is not known.
 
     References:
         Python documentation, ``multiprocessing.shared_memory``, ``SharedMemory.unlink``; CPython's
@@ -66,9 +67,10 @@ class SharedMemoryLeak(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each new block that nobody unlinks."""
         made = [m for m in program.made.get(api.Kind.SHARED_MEMORY, ()) if _is_new(program, m)]
-        if not made or self._may_unlink(program):
-            return
+        unlinked = list(_unlinked(program)) if made else []
         for block in made:
+            if any(_may_be(program, block, other) for other in unlinked):
+                continue
             uses = program.uses.of(block.site)
             if any(self._is_handed_on(program, use) for use in uses):
                 continue
@@ -82,16 +84,6 @@ class SharedMemoryLeak(Rule):
                 block=program.source(named[0], "this block") if named else "this block",
                 until="after the program has ended, too" if kept else "while the program runs",
             )
-
-    def _may_unlink(self, program: Program) -> bool:
-        """Does the file unlink a block, or what may be one?"""
-        for node in program.tree.attributes.get("unlink", ()):
-            for value in program.values(node.value):
-                if value is UNKNOWN:
-                    return True
-                if isinstance(value, Made) and value.kind is api.Kind.SHARED_MEMORY:
-                    return True
-        return False
 
     def _is_handed_on(self, program: Program, use: Use) -> bool:
         if use.kind is UseKind.MEMBER and use.name in ("name", "_name"):
@@ -116,6 +108,37 @@ class SharedMemoryLeak(Rule):
         return not any(isinstance(v, Made) and v.cls is not None for v in program.values(use.node))
 
 
+def _unlinked(program: Program) -> Iterator[Made | None]:
+    """The blocks that the file unlinks; ``None`` for one that may be any."""
+    for node in program.tree.attributes.get("unlink", ()):
+        for value in program.values(node.value):
+            if value is UNKNOWN:
+                yield None
+            elif isinstance(value, Made) and value.kind is api.Kind.SHARED_MEMORY:
+                yield value
+
+
+def _may_be(program: Program, block: Made, unlinked: Made | None) -> bool:
+    """Is the unlinked block the new one, or may it be attached to that by its name?"""
+    if unlinked is None or unlinked.site is block.site:
+        return True
+    if _is_new(program, unlinked):
+        return False
+    name = _name(program, unlinked)
+    own = _name(program, block)
+    return name is None or own is None or name == own
+
+
+def _name(program: Program, made: Made) -> object:
+    """The name that is written for a block; empty where it gets one, ``None``: not known."""
+    if not isinstance(made.site, cst.Call) or has_stars(made.site):
+        return None
+    given = argument(made.site, api.MAKERS["SharedMemory"].parameters, "name")
+    if given is None or _is(program, given, None):
+        return ""
+    return program.evaluator.text(given)
+
+
 def _is_new(program: Program, made: Made) -> bool:
     """Is it made by ``SharedMemory(create=True)``, and not by a manager?"""
     if made.owner is not None or made.cls is not None or not isinstance(made.site, cst.Call):
@@ -126,6 +149,6 @@ def _is_new(program: Program, made: Made) -> bool:
     return given is not None and _is(program, given, True)
 
 
-def _is(program: Program, node: cst.CSTNode, wanted: bool) -> bool:
+def _is(program: Program, node: cst.CSTNode, wanted: bool | None) -> bool:
     values = program.values(node)
     return bool(values) and all(isinstance(v, Constant) and v.value is wanted for v in values)
