@@ -191,6 +191,10 @@ class Tree:
             parts.append(names.pop())
         return ".".join(reversed(parts))
 
+    def starred(self, name: str) -> list[str]:
+        """The dotted names that a name without bindings may have by ``from module import *``."""
+        return [f"{module}.{name}" for module in self.star_imports]
+
     def calls_to(self, name: str) -> list[cst.Call]:
         """The calls of what is called ``name`` here or where it is imported from."""
         calls = list(self.calls_of.get(name, ()))

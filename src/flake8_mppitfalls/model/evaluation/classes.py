@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.pickling import toolkits
 from flake8_mppitfalls.syntax.scopes import STARRED, Bound
 
 if TYPE_CHECKING:
@@ -70,8 +71,18 @@ class Classes:
             if found is not None:
                 local.append(found)
             else:
-                external.append(self._tree.qualified(base) or self._of_context(base))
+                external.append(
+                    self._starred(base) or self._tree.qualified(base) or self._of_context(base)
+                )
         return local, external
+
+    def _starred(self, base: cst.BaseExpression) -> str:
+        """``class W(Process)`` after ``from multiprocessing import *``."""
+        if isinstance(base, cst.Name) and self._tree.star_imports and not self._tree.lookup(base):
+            for name in self._tree.starred(base.value):
+                if api.maker(name) is not None or name in toolkits.NAMES:
+                    return name
+        return ""
 
     def named(self, node: cst.CSTNode) -> cst.ClassDef | None:
         """The class of this module that a name stands for."""

@@ -21,6 +21,7 @@ from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Con
 from flake8_mppitfalls.model.evaluation.overwriting import Overwriting
 from flake8_mppitfalls.model.evaluation.records import Records
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
+from flake8_mppitfalls.model.pickling import toolkits
 from flake8_mppitfalls.model.values import (
     DEFAULT,
     UNKNOWN,
@@ -165,9 +166,8 @@ class Evaluator:
             owner = self.tree.scope_of(node).owner_of(node.value)
             if owner is not None:
                 return ()
-            for module in self.tree.star_imports:
-                qualified = f"{module}.{node.value}"
-                if api.maker(qualified) is not None:
+            for qualified in self.tree.starred(node.value):
+                if api.maker(qualified) is not None or qualified in toolkits.NAMES:
                     return (External(qualified),)
             return (External(node.value),)
         return union(*(self.bound(binding) for binding in bindings))

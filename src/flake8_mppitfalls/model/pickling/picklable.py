@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.pickling import toolkits
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +133,9 @@ _CURSOR = Refused("a database cursor", dill=True)
 
 def _results() -> dict[str, Refused]:
     table: dict[str, Refused] = {}
-    for rows, dill in ((_BY_DILL_TOO, True), (_BY_PICKLE_ONLY, False)):
+    by_dill_too = _BY_DILL_TOO + toolkits.BY_DILL_TOO
+    by_pickle_only = _BY_PICKLE_ONLY + toolkits.BY_PICKLE_ONLY
+    for rows, dill in ((by_dill_too, True), (by_pickle_only, False)):
         for what, names in rows:
             for name in names.split():
                 table[name] = Refused(what or name, dill=dill)

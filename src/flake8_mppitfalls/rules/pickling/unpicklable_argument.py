@@ -34,8 +34,9 @@ class UnpicklableArgument(Rule):
         pickle: a generator, an open file, a lock or queue of threads, a thread, a database
         connection or cursor, a module, ``sys.stdout``, a logging handler, a pool, executor,
         manager or process, a weak reference, the view of a dict, a ``csv.reader``, a ``re.Match``,
-        an ``os.DirEntry``, a hash object, a ``ZipFile``, a ``memoryview``, a coroutine and the
-        like; in a literal container, through a name or a ``partial``, too.
+        an ``os.DirEntry``, a hash object, a ``ZipFile``, a ``memoryview``, a coroutine, an object
+        of ``tkinter``, Qt or SQLAlchemy, a ``cv2.VideoCapture`` and the like; in a literal
+        container, through a name or a ``partial``, too.
 
     Why it is bad:
         The arguments of a task are pickled, whatever the start method; those of a ``Process`` and

@@ -27,10 +27,12 @@ class UnpicklableSelf(Rule):
         Finds a bound method (``self.work``, ``job.work``), an object itself, also one that is
         called through ``__call__``, and a ``Process`` subclass at its ``start()``, whose class in
         this module keeps in an attribute what can't be pickled: a lambda, a local function, a
-        lock of threads, an open file, a database connection, the pool itself and so on; for
-        pools and executors, a lock or queue of ``multiprocessing``, too. Attributes of base
-        classes and fields of dataclasses count. A bound method of a ``unittest.TestCase`` counts
-        as well: while it runs, the test case holds the stream of its result.
+        lock of threads, an open file, a database connection, a widget, a camera, the pool itself
+        and so on; for pools and executors, a lock or queue of ``multiprocessing``, too.
+        Attributes of base classes and fields of dataclasses count, and so does a class that
+        derives from such a thing: a window of ``tkinter`` or Qt. A bound method of a
+        ``unittest.TestCase`` counts as well: while it runs, the test case holds the stream of its
+        result.
 
     Why it is bad:
         A bound method is pickled with its object, and the object with all its attributes::
