@@ -160,6 +160,8 @@ class _Case:
             return ""
         after = program.aftermath.until(call, lambda step: bool(self._makes.at(step)))
         for step in after.steps:
+            if self._is_of_next_turn(step.node, call):
+                continue
             if self._uses.at(step):
                 return "the parent"
             if self._hands.at(step):
@@ -252,6 +254,15 @@ class _Case:
             site for step in self._program.paths.before(call) for site in self._begins.at(step)
         }
         return self._process.site not in begun and not begun.isdisjoint(others)
+
+    def _is_of_next_turn(self, node: cst.CSTNode, call: cst.Call) -> bool:
+        """``for p, q in pairs: q.put(None); p.terminate()``: the next turn has its own queue."""
+        loops = self._program.loops
+        return (
+            self._tree.before(node, call)
+            and any(True for _ in loops.around(self._thing.site))
+            and not set(loops.around(call)).isdisjoint(loops.around(node))
+        )
 
     # -- steps ---------------------------------------------------------------------------------
 
