@@ -95,6 +95,8 @@ def test_the_file_can_be_too_large() -> None:
 def test_what_only_the_interpreter_can_parse() -> None:
     with pytest.raises(Unparsable, match="LibCST cannot parse line 2, though Python can"):
         parsed("x = 1\n(y): int = 2\n")
+    with pytest.raises(Unparsable, match="LibCST failed with CSTValidationError"):
+        parsed("try: pass\nexcept: pass\nexcept: pass\n")
 
 
 @pytest.mark.parametrize(
