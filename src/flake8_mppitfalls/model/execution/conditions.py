@@ -65,6 +65,7 @@ class Conditions:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._tree = evaluator.tree
+        self._truths: dict[tuple[cst.CSTNode, int], tuple[bool | None, World]] = {}
         self._leaving: dict[tuple[cst.CSTNode, int], tuple[int, World]] = {}
         self._places: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
         self._early: dict[cst.CSTNode, list[tuple[int, cst.BaseExpression, bool]]] = {}
@@ -316,6 +317,15 @@ class Conditions:
         """The truth of a test in ``world``, or ``None`` where the world does not decide it."""
         if depth > 20:
             return None
+        key = (test, id(world))
+        if key not in self._truths:
+            truth = self._truth_of(test, world, depth)
+            if depth:
+                return truth
+            self._truths[key] = (truth, world)  # the world is kept, so that its id is its own
+        return self._truths[key][0]
+
+    def _truth_of(self, test: cst.CSTNode, world: World, depth: int) -> bool | None:
         known = constant_truth(test)
         if known is not None:
             return known

@@ -134,7 +134,7 @@ class Naming:
 
     def _name(self, node: cst.Name) -> Way:
         owner = self._tree.scope_of(node).owner_of(node.value)
-        if owner is None:
+        if owner is None or not (self.is_it(node) or UNKNOWN in self._program.values(node)):
             return NOT
         if owner.kind is ScopeKind.COMPREHENSION:
             return self._in_comprehension(owner, node)

@@ -52,6 +52,7 @@ class Results:
         self._program = program
         self._tree = program.tree
         self._pending: dict[cst.Call, bool] = {}
+        self._other_waits: dict[cst.CSTNode, list[cst.CSTNode]] = {}
         self._done_callbacks: list[DoneCallback] | None = None
 
     def is_fetched(self, task: Task) -> bool:
@@ -280,17 +281,29 @@ class Results:
 
     def _others_wait(self, call: cst.Call, block: cst.CSTNode) -> bool:
         """Other ways to wait for it: a loop on what callbacks fill, a queue that it writes to."""
-        body = block.body if isinstance(block, (cst.With, cst.FunctionDef)) else block
-        for node in self._tree.walk(body):
+        for node in self._other_waits_in(block):
             if isinstance(node, cst.While) and not self._tree.is_within(call, node):
                 if self._tree.before(call, node):
                     return True
             elif isinstance(node, cst.Await):
                 if self._tree.before(call, node) and self._calls_back(call):
                     return True
-            elif isinstance(node, cst.Call) and self._blocks_on_shared(node):
+            elif isinstance(node, cst.Call):
                 return True
         return False
+
+    def _other_waits_in(self, block: cst.CSTNode) -> list[cst.CSTNode]:
+        """The loops, the ``await``s and the calls that wait for something shared, of a block."""
+        known = self._other_waits.get(block)
+        if known is None:
+            body = block.body if isinstance(block, (cst.With, cst.FunctionDef)) else block
+            known = self._other_waits[block] = [
+                node
+                for node in self._tree.walk(body)
+                if isinstance(node, (cst.While, cst.Await))
+                or (isinstance(node, cst.Call) and self._blocks_on_shared(node))
+            ]
+        return known
 
     def _calls_back(self, call: cst.Call) -> bool:
         task = self._program.task_of(call)
