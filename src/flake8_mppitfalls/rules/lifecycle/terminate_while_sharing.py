@@ -156,7 +156,7 @@ class _Case:
         program = self._program
         if not self._matters or not program.sides.is_parent_code(call) or self._has_ended(call):
             return ""
-        if self._is_still_another(call):
+        if self._is_another(call) or self._is_still_another(call):
             return ""
         after = program.aftermath.until(call, lambda step: bool(self._makes.at(step)))
         for step in after.steps:
@@ -238,6 +238,14 @@ class _Case:
         return any(
             self._tree.is_within(call, loop.body) and self._tree.is_within(join, loop.body)
             for loop in loops
+        )
+
+    def _is_another(self, call: cst.Call) -> bool:
+        """Is what is ended here known, and not this process?"""
+        assert isinstance(call.func, cst.Attribute)
+        ended = call.func.value
+        return not self._is_process(ended, self._process) and any(
+            isinstance(value, Made) for value in self._program.values(ended)
         )
 
     def _is_still_another(self, call: cst.Call) -> bool:
