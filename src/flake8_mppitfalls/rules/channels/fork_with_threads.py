@@ -99,6 +99,8 @@ def _forks(program: Program) -> Iterator[tuple[Step, Start]]:
 def _moment(program: Program, threads: Threads, step: Step, start: Start) -> str:
     """When it forks, in the words of the message, if threads may run then."""
     begun = threads.alive_at(step.node)
+    if begun is not None and program.concurrency.are_exclusive(begun.node, step.node):
+        begun = None  # a thread, or else a process
     if begun is not None and not _is_of_parent_alone(program, begun, step):
         if not _has_forked_before(program, begun, start):
             what = program.source(begun.node, "")

@@ -235,7 +235,7 @@ def _attribute_changes(program: Program, node: cst.BaseExpression, loop: Loop) -
 
 def _is_run_at_every_turn(program: Program, node: cst.Call, loop: Loop) -> bool:
     """False if the loop leaves after it, takes its time, or replaces what has broken."""
-    if not program.loops.goes_round(node, loop):
+    if not program.loops.goes_round(node, loop) or _is_restarted(program, node, loop):
         return False
     if _is_for_some_turns(program, node, loop):
         return False
@@ -245,6 +245,20 @@ def _is_run_at_every_turn(program: Program, node: cst.Call, loop: Loop) -> bool:
         if isinstance(part, cst.Call) and _sleeps_long(program, part):
             return False
     return True
+
+
+def _is_restarted(program: Program, node: cst.Call, loop: Loop) -> bool:
+    """Is it tried again after an error: ``while running: try: serve() except OSError: …``?"""
+    if not isinstance(loop, cst.While):
+        return False
+    child: cst.CSTNode = node
+    for parent in program.tree.ancestors(node):
+        if parent is loop:
+            return False
+        if isinstance(parent, cst.Try) and child is parent.body and parent.handlers:
+            return True
+        child = parent
+    return False
 
 
 def _caught(handler: cst.ExceptHandler) -> set[str]:

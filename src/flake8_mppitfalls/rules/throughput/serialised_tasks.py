@@ -132,6 +132,8 @@ class SerialisedTasks(Rule):
         starts, joins = _calls(uses, "start"), _calls(uses, "join")
         if any(join.args for join in joins):
             return None
+        if _is_also_called(program, site):
+            return None
         given = [arg.value for arg in site.args]
         in_list = any(use.through_container for use in uses)
         for start, join in itertools.product(starts, joins):
@@ -152,6 +154,22 @@ class SerialisedTasks(Rule):
                 if not turns.works_meanwhile(turn) and not turns.must_be_serial(turn, given):
                     return join
         return None
+
+
+def _is_also_called(program: Program, site: cst.Call) -> bool:
+    """Does ``else:`` do the same work right here? A process of its own is the purpose then."""
+    task = program.task_of(site)
+    functions = program.sides.functions(program.values(task.callable)) if task is not None else []
+    for parent in program.tree.ancestors(site):
+        if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+            return False
+        if isinstance(parent, cst.If) and isinstance(parent.orelse, cst.Else):
+            other = parent.orelse if program.tree.is_within(site, parent.body) else parent.body
+            for node in program.tree.walk(other):
+                if isinstance(node, cst.Call):
+                    if set(program.sides.functions(program.values(node.func))) & set(functions):
+                        return True
+    return False
 
 
 def _words(program: Program, node: cst.CSTNode) -> str:
