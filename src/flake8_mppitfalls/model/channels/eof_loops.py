@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 READING = frozenset({"recv", "recv_bytes", "recv_bytes_into"})
 _CATCHING = frozenset({"EOFError", "Exception", "BaseException"})
 _REMOVING = frozenset({"remove", "discard", "pop", "clear", "unregister"})
+_TAKING_UP = frozenset("list tuple set sorted sum max min collections.Counter".split())
 _LEAVING = frozenset({"sys.exit", "exit", "quit", "os._exit"})
 
 
@@ -191,6 +192,8 @@ class EofLoops:
             return False
         for site in self._program.references.calls(owner):
             loop = self._tree.parent(site.call)
+            if self._is_taken_up(loop):
+                continue
             if not isinstance(loop, (cst.For, cst.CompFor)):
                 return True
             if isinstance(loop, cst.For):
@@ -200,3 +203,8 @@ class EofLoops:
                 ):
                     return True
         return False
+
+    def _is_taken_up(self, parent: cst.CSTNode | None) -> bool:
+        """``list(messages())``"""
+        call = self._tree.parent(parent) if isinstance(parent, cst.Arg) else None
+        return isinstance(call, cst.Call) and self._tree.qualified(call.func) in _TAKING_UP

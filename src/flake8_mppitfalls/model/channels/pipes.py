@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
 
 ENDS = ("end 0", "end 1")
+_USING = ("send", "send_bytes", "recv", "recv_bytes", "recv_bytes_into", "poll", "close")
 _CLOSING = ("close", "fileno", "detach", "__exit__")
 _HARMLESS = frozenset({"print", "repr", "str", "id", "len", "isinstance", "type", "bool"})
 _GROWING = frozenset({"append", "add", "appendleft", "insert", "setdefault", "put"})
@@ -77,7 +78,10 @@ class Pipes:
         parts = Parts(self._program.evaluator)
         for task in self._program.tasks:
             if task.in_processes and task.shape.role in ("process", "initializer", "task"):
-                given = [(p.node, p.value) for p in parts.of(task)]
+                given: list[tuple[cst.CSTNode, object]] = [
+                    (p.node, p.value) for p in parts.of(task)
+                ]
+                given += self._of_object(task)
                 self._add(found, given, task.call, task)
         for made in self._program.made.get(api.Kind.PROCESS, ()):
             call = made.site
@@ -87,6 +91,21 @@ class Pipes:
                 ]
                 self._add(found, given, call, None)
         return found
+
+    def _of_object(self, task: Task) -> Iterator[tuple[cst.CSTNode, object]]:
+        """The ends that a method uses whose object goes to the process: ``target=self.work``."""
+        if task.callable is None or task.shape.role != "process":
+            return
+        methods = [v for v in self._program.values(task.callable) if isinstance(v, BoundMethod)]
+        if not methods or not self.made():
+            return
+        reached = self._program.sides.reach([method.node for method in methods])
+        for name in _USING:
+            for node in self._tree.attributes.get(name, ()):
+                if isinstance(node.value, cst.Attribute):
+                    if reached.intersection(self._program.sides.functions_around(node)):
+                        for value in self._program.values(node.value):
+                            yield task.callable, value
 
     def _add(
         self,

@@ -205,11 +205,23 @@ class Sides:
             known = self._callees[function] = list(found)
         return known
 
-    def _is_handed_over(self, node: cst.CSTNode) -> bool:
+    def _is_handed_over(self, node: cst.CSTNode, depth: int = 0) -> bool:
+        """Does a callable go to another process, and nowhere else?
+
+        In a ``partial`` or by another name, too: ``job = partial(f, x); Process(target=job)``.
+        """
         parent = self._tree.parent(node)
+        if isinstance(parent, cst.Assign) and depth < 3:
+            target = parent.targets[0].target
+            if len(parent.targets) > 1 or not isinstance(target, cst.Name):
+                return False
+            loads = [load for b in self._tree.lookup(target) for load in self._tree.loads_of(b)]
+            return bool(loads) and all(self._is_handed_over(load, depth + 1) for load in loads)
         call = self._tree.parent(parent) if isinstance(parent, cst.Arg) else None
         if not isinstance(call, cst.Call):
             return False
+        if parent is call.args[0] and self._tree.qualified(call.func) == "functools.partial":
+            return self._is_handed_over(call, depth + 1)
         task = self._tasks.of(call)
         return task is not None and task.callable is node and task.in_processes
 

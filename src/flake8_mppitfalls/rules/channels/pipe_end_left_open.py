@@ -161,11 +161,20 @@ def _comes_after(program: Program, closer: cst.CSTNode, loop: cst.While) -> bool
         return isinstance(statement, cst.With) and any(
             tree.is_within(place, statement.body) for place in places
         )
-    if program.paths.owner(closer) is not program.paths.owner(loop):
-        return False
-    if tree.is_within(closer, loop) or not tree.before(loop, closer):
-        return False
-    return not any(isinstance(p, (cst.For, cst.While)) for p in tree.ancestors(loop))
+    owner = program.paths.owner(closer)
+    reading = [place for place in _leading_to(program, loop) if program.paths.owner(place) is owner]
+    return bool(reading) and all(
+        (place is loop or _calls_function(program, place))
+        and not tree.is_within(closer, place)
+        and tree.before(place, closer)
+        and not any(isinstance(p, (cst.For, cst.While)) for p in tree.ancestors(place))
+        for place in reading
+    )
+
+
+def _calls_function(program: Program, node: cst.CSTNode) -> bool:
+    """Is it a call that comes back when the function has ended? No thread is started there."""
+    return isinstance(node, cst.Call) and bool(program.sides.functions(program.values(node.func)))
 
 
 def _is_alive(program: Program, pipes: Pipes, other: Channel, read: cst.Call) -> bool:
