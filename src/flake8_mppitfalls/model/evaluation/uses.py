@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.references import References
     from flake8_mppitfalls.syntax.scopes import Binding
 
+MOST_READS = 120
+"""A container that is read at more places than that holds its elements out of our sight."""
 MOST_USES = 3_000
 """After so many steps the value counts as passed on."""
 
@@ -179,7 +181,11 @@ class _Tracer:
         if (binding, depth) in self._seen:
             return
         self._seen.add((binding, depth))
-        for load in self._evaluator.reads_of(binding):
+        reads = self._evaluator.reads_of(binding)
+        if depth and len(reads) > MOST_READS:
+            self._use(UseKind.PASSED, binding.node, binding.node, depth=depth, through=through)
+            return
+        for load in reads:
             self._follow(load, depth, through)
 
     # -- one step ------------------------------------------------------------------------------
@@ -310,6 +316,8 @@ class _Tracer:
             binding = self._binding_of(target)
             if binding is not None:
                 self.bound(binding, depth, through=through)
+                if isinstance(binding.scope.node, cst.ClassDef):
+                    self._kept_by_class(target, binding.scope.node, at, depth, through)
         elif isinstance(target, (cst.Tuple, cst.List)):
             if depth == 0:
                 self._use(UseKind.ITERATED, target, at, depth=0, through=through)
@@ -324,6 +332,14 @@ class _Tracer:
             self._into_container(target.value, at, depth, through)
         else:
             self._use(UseKind.STORED, target, at, depth=depth, through=through)
+
+    def _kept_by_class(
+        self, target: cst.Name, cls: cst.ClassDef, at: cst.CSTNode, depth: int, through: bool
+    ) -> None:
+        """``pool = Pool()`` in the body of a class: the class, and its objects, have it."""
+        self._use(UseKind.KEPT, target, at, target.value, depth=depth, through=through)
+        for read in self.reads_of_attribute(target.value, {cls}):
+            self._follow(read, depth, through)
 
     def _is_other(self, target: cst.BaseExpression) -> bool:
         """``pool, size = make()``: is this the part that is surely not what is followed?"""

@@ -11,6 +11,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.lives.events import is_run_in_executor
 from flake8_mppitfalls.model.lives.machine import Phase
+from flake8_mppitfalls.model.values import Class
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.lifecycle.telling import name_of
 from flake8_mppitfalls.syntax.scopes import ScopeKind
@@ -113,10 +114,12 @@ class PoolNotClosed(Rule):
             if use.kind is UseKind.METHOD and life.made.cls is not None:
                 if evaluator.classes.method(life.made.cls, use.name) is not None:
                     return True  # the subclass has ways of its own
-            if use.kind is not UseKind.KEPT or not isinstance(use.node, cst.Attribute):
+            if use.kind is not UseKind.KEPT:
                 continue
-            for value in program.values(use.node.value):
-                cls = getattr(value, "cls", None)
+            owners: list[object] = [program.tree.scope_of(use.node).node]  # of a class attribute
+            if isinstance(use.node, cst.Attribute):
+                owners = [getattr(v, "cls", None) for v in program.values(use.node.value)]
+            for cls in owners:
                 if isinstance(cls, cst.ClassDef) and not _HARMLESS_BASES.issuperset(
                     evaluator.classes.external_bases(cls)
                 ):
@@ -124,7 +127,8 @@ class PoolNotClosed(Rule):
             for read in program.tree.attributes.get(use.name, ()):
                 parent = program.tree.parent(read)
                 if isinstance(parent, cst.Attribute) and parent.attr.value in ending:
-                    return True
+                    if not _is_of_others(program, read, owners):
+                        return True
         return False
 
     def _on_some_paths(self, program: Program, made: Made, life: Life) -> Iterator[Finding]:
@@ -169,7 +173,9 @@ class PoolNotClosed(Rule):
         """Is it kept in an attribute or a variable of the module?"""
         tree = program.tree
         if tree.function_of(life.made.site).kind in (ScopeKind.MODULE, ScopeKind.CLASS):
-            return not any(use.at is life.made.site for use in life.uses)
+            return not any(
+                use.at is life.made.site and use.kind is not UseKind.KEPT for use in life.uses
+            )
         for use in life.uses:
             if use.kind is UseKind.KEPT:
                 return True
@@ -178,3 +184,16 @@ class PoolNotClosed(Rule):
                 if owner is not None and owner.kind is ScopeKind.MODULE:
                     return True
         return False
+
+
+def _is_of_others(program: Program, read: cst.Attribute, owners: list[object]) -> bool:
+    """Is it an attribute of objects of other classes of this module?"""
+    mro = program.evaluator.classes.mro
+    for value in program.values(read.value):
+        cls = value.node if isinstance(value, Class) else getattr(value, "cls", None)
+        if not isinstance(cls, cst.ClassDef):
+            return False
+        for owner in owners:
+            if not isinstance(owner, cst.ClassDef) or owner in mro(cls) or cls in mro(owner):
+                return False
+    return True
