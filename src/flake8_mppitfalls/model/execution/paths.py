@@ -220,14 +220,14 @@ class _Back:
         flow, steps_at = paths.flow(owner), paths.steps_at(owner)
         self._reaches_entry = False
         work: deque[Point] = deque()
-        starts = list(flow.points_of(node))
-        for point in tuple(starts):
+        for point in flow.points_of(node):
             earlier = [s for s in steps_at.get(point, ()) if paths.done_before(s, node)]
             passed = self._passed(earlier)
             yield from passed
             if len(passed) == len(earlier):
                 work.append(point)
         expanded: set[Point] = set()
+        passed_by: set[Point] = set()  # also the place itself, in the turn before of a loop
         while work:
             point = work.popleft()
             if point in expanded:
@@ -235,13 +235,12 @@ class _Back:
             expanded.add(point)
             self._reaches_entry = self._reaches_entry or point is flow.entry
             for previous in point.predecessors:
-                if previous in expanded and previous not in starts:
+                if previous in passed_by:
                     continue
+                passed_by.add(previous)
                 steps = steps_at.get(previous, [])
                 passed = self._passed(steps)
                 yield from passed
-                if previous in starts:
-                    starts.remove(previous)  # the turn before of a loop around the node
                 if len(passed) == len(steps):
                     work.append(previous)
             # An exception leaves before the point has had its effect.
