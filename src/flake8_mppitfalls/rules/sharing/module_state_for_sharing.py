@@ -84,6 +84,8 @@ class ModuleStateForSharing(Rule):
                     yield self._found(program, change.node, name)
         for cls, name in _class_variables(program):
             reads = list(program.module_state.reads_of_class(cls, name))
+            if _is_set_by_parent(program, reads):
+                continue
             if any(_learns_from(program, read) for read in reads):
                 for node in _changes_by_class(program, reads):
                     yield self._found(program, node, f"{cls.name.value}.{name}")
@@ -154,6 +156,16 @@ def _class_variables(program: Program) -> Iterator[tuple[cst.ClassDef, str]]:
                 program.changes.is_plain(v) or isinstance(v, Constant) for v in values
             ):
                 yield cls, name
+
+
+def _is_set_by_parent(program: Program, nodes: list[cst.Attribute]) -> bool:
+    """Does the parent set it itself when work is under way: ``cls.monitor = process.pid``?"""
+    return any(
+        program.evaluator.classes.store_of(node) is not None
+        and program.sides.is_parent_code(node)
+        and program.module_state.follows_work(node)
+        for node in nodes
+    )
 
 
 def _changes_by_class(program: Program, nodes: list[cst.Attribute]) -> Iterator[cst.CSTNode]:

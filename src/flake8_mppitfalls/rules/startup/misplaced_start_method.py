@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,8 @@ class MisplacedStartMethod(Rule):
         one to the program.
 
     Known limits:
-        Only what the file itself shows to come before. Tests of the same name or of the platform
+        Only what the file itself shows to come before. A function of the module that begins with
+        it, and that nobody here calls, may be the program of another module: silent. Tests of the same name or of the platform
         that exclude each other are known, others not.
 
     References:
@@ -125,7 +126,11 @@ class _Calls:
         if isinstance(owner, cst.FunctionDef):
             if is_handler(program, owner):
                 return "runs for each request or event, and fails the second time", _LATER
-            if not self._has_guard and not self._is_called_by_entry(owner, set()):
+            if (
+                not self._has_guard
+                and not self._is_called_by_entry(owner, set())
+                and not self._may_be_entry(owner, call)
+            ):
                 name = owner.name.value
                 return (
                     f"in {name}() decides for every program that imports this module, and its"
@@ -192,6 +197,18 @@ class _Calls:
             or self._is_called_by_entry(caller.owner, seen)
             for caller in callers
         )
+
+    def _may_be_entry(self, function: cst.FunctionDef, call: cst.Call) -> bool:
+        """Does a function of the module that nobody here calls begin with it, as programs do?"""
+        program = self._program
+        if program.tree.function_of(function) is not program.tree.module_scope:
+            return False
+        if program.evaluator.classes.of_method(function) or program.references.of(function):
+            return False
+        statements: Sequence[cst.CSTNode] = function.body.body
+        if function.get_docstring() is not None:
+            statements = statements[1:]
+        return bool(statements) and program.tree.is_within(call, statements[0])
 
     @property
     def _entry_points(self) -> frozenset[str]:
