@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.syntax.flow import Point
+    from flake8_mppitfalls.syntax.flow import Flow, Point
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 
@@ -50,6 +50,7 @@ class ModuleState:
         self._program = program
         self._tree = program.tree
         self._followed: dict[cst.CSTNode, bool] = {}
+        self._began: dict[Scope, set[Point]] = {}
 
     # -- sides ---------------------------------------------------------------------------------
 
@@ -268,6 +269,18 @@ class ModuleState:
                     return True
         return False
 
+    def _where_workers_begin(self, flow: Flow) -> set[Point]:
+        """The points of a scope at which tasks are handed out."""
+        known = self._began.get(flow.scope)
+        if known is None:
+            known = self._began[flow.scope] = {
+                point
+                for step in self._program.runs.steps(flow.scope.node)
+                if self.work.at(step)
+                for point in flow.points_of(step.node)
+            }
+        return known
+
     def _sees_own_value(self, load: cst.Name) -> bool:
         """Has the code that reads the name always bound it itself since workers began?"""
         scope = self._tree.function_of(load)
@@ -278,12 +291,7 @@ class ModuleState:
         if not flow.complete:
             return False
         stores = {point for b in bindings for point in flow.points_of(b.node)}
-        began = {
-            point
-            for step in self._program.runs.steps(scope.node)
-            if self.work.at(step)
-            for point in flow.points_of(step.node)
-        }
+        began = self._where_workers_begin(flow)
         work: list[tuple[Point, bool]] = []
         seen: set[tuple[Point, bool]] = set()
         for point in flow.points_of(load):
