@@ -182,6 +182,8 @@ LONG = {
     + "a = b = c = x0\n",
     "many lambdas": "".join(f"x{i} = lambda y: x{(i + 1) % 100}(x{i})\n" for i in range(100))
     + "a = b = c = x0\n",
+    "many branches that end a pool": "a = b = c = mp.Pool()\n"
+    + "".join(f"if f[{i}]: a.close()\nelif g: a.terminate()\n" for i in range(150)),
     "many rebindings": "a, b, c = 1, mp.Pool(), print\n"
     + "while a:\n"
     + "    a, b, c = b, c, a\n" * 100,

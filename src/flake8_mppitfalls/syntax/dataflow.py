@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
@@ -46,9 +47,14 @@ class DataFlow:
         """
         begin = [self.flow.entry] if begin is None else list(begin)
         before: dict[Point, Facts] = dict.fromkeys(begin, start)
-        work = list(begin)
+        # In the order of the text, so that all that leads to a point has been gone through before
+        # it; only loops bring a point back.
+        work = sorted(self.index[point] for point in before)
+        waiting = set(work)
         while work:
-            point = work.pop()
+            index = heappop(work)
+            waiting.remove(index)
+            point = self.flow.points[index]
             facts = before[point]
             after = transfer(point, facts)
             raised = thrown(point, facts) if point.exceptional else facts
@@ -61,7 +67,10 @@ class DataFlow:
                         old = before.get(reached)
                         if old is None or not out <= old:
                             before[reached] = out if old is None else old | out
-                            work.append(reached)
+                            index = self.index[reached]
+                            if index not in waiting:
+                                waiting.add(index)
+                                heappush(work, index)
         return before
 
     def _followed(self, point: Point, last: int | None) -> tuple[Point, ...]:
