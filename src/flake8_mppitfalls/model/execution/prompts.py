@@ -8,6 +8,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.execution.conditions import CHILD
 from flake8_mppitfalls.model.values import External, ResultMember
+from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,9 +94,10 @@ class Prompts:
     def _imports_stream(self) -> bool:
         """``from sys import stdin``"""
         return any(
-            binding.qualified.removeprefix("sys.") in _NAMES
-            for bindings in self._tree.module_scope.bindings.values()
-            for binding in bindings
+            dotted_name(alias.name) in _NAMES
+            for statement in self._tree.nodes(cst.ImportFrom)
+            if not isinstance(statement.names, cst.ImportStar)
+            for alias in statement.names
         )
 
     def may_debug(self) -> bool:

@@ -191,7 +191,7 @@ def _is_tested(program: Program, node: cst.Attribute) -> bool:
     parent = tree.parent(node)
     if isinstance(parent, cst.Comparison):  # p.is_alive == True
         return parent.left is node
-    while isinstance(parent, (cst.BooleanOperation, cst.UnaryOperation)):
+    while isinstance(parent, (cst.BooleanOperation, cst.UnaryOperation, cst.NamedExpr)):
         if isinstance(parent, cst.BooleanOperation) and child is parent.left:
             return True
         if isinstance(parent, cst.UnaryOperation) and not isinstance(parent.operator, cst.Not):
