@@ -64,6 +64,10 @@ def is_on_windows(program: Program, constructor: Constructor) -> bool:
     """False where a platform test, a pinned start method or a handler leaves Windows out."""
     if "spawn" not in program.start_methods.of(constructor.made):
         return False
+    given = constructor.given(program, "context")
+    contexts = program.values(given.value) if given is not None else ()
+    if {v.method for v in contexts if isinstance(v, Made)} == {"fork"}:
+        return False  # it may be another one, if a caller says so
     counts = program.counts_on_windows
     if not counts.may_run(constructor.call) or not counts.is_possible(constructor.call):
         return False
