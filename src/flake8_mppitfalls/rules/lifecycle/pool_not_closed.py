@@ -129,6 +129,9 @@ class PoolNotClosed(Rule):
                 if isinstance(parent, cst.Attribute) and parent.attr.value in ending:
                     if not _is_of_others(program, read, owners):
                         return True
+            for call in program.tree.calls_of.get("getattr", ()):
+                if len(call.args) > 1 and evaluator.text(call.args[1].value) == use.name:
+                    return True
         return False
 
     def _on_some_paths(self, program: Program, made: Made, life: Life) -> Iterator[Finding]:
