@@ -92,6 +92,31 @@ def branches(size: int) -> str:
     )
 
 
+def kept(size: int) -> str:
+    """Many tasks whose results are kept in one list."""
+    block = "        found.append(pool.apply_async(work, ({0},)))\n"
+    body = "".join(block.format(i) for i in range(size // 10))
+    return (
+        HEAD
+        + "def run():\n    found = []\n    with multiprocessing.Pool(2) as pool:\n"
+        + body
+        + "        return [result.get() for result in found]\n"
+    )
+
+
+def globals_of_workers(size: int) -> str:
+    """Many workers, all of which change the same name of the module."""
+    block = "def work{0}(x):\n    global total\n    total += x\n\n\n"
+    count = size // 10
+    return (
+        "import multiprocessing\n\ntotal = 0\n\n\n"
+        + "".join(block.format(i) for i in range(count))
+        + "if __name__ == '__main__':\n    with multiprocessing.Pool(2) as pool:\n"
+        + "".join(f"        pool.map(work{i}, [1])\n" for i in range(count))
+        + "    print(total)\n"
+    )
+
+
 def aliases(size: int) -> str:
     """A long chain of names for one function."""
     chain = "a0 = work\n" + "".join(f"a{i + 1} = a{i}\n" for i in range(size // 10))
@@ -120,6 +145,8 @@ SHAPES = {
     "pools": pools,
     "tasks": tasks,
     "branches": branches,
+    "kept": kept,
+    "globals": globals_of_workers,
     "aliases": aliases,
     "calls": calls,
 }

@@ -501,6 +501,10 @@ class Evaluator:
             return value.node
         return None
 
+    def is_property(self, function: cst.FunctionDef) -> bool:
+        """Is it called by reading an attribute?"""
+        return any(name in _PROPERTIES for name in decorator_names(self.tree, function))
+
     def _method_values(
         self, function: cst.FunctionDef, receiver: Instance | Made | Class
     ) -> Values:

@@ -183,7 +183,8 @@ class _Tracer:
         self._seen.add((binding, depth))
         reads = self._evaluator.reads_of(binding)
         if depth and len(reads) > MOST_READS:
-            self._use(UseKind.PASSED, binding.node, binding.node, depth=depth, through=through)
+            last = reads[-1]
+            self._use(UseKind.PASSED, last, last, depth=depth, through=through)
             return
         for load in reads:
             self._follow(load, depth, through)
@@ -503,6 +504,10 @@ class _Tracer:
         if isinstance(function, cst.FunctionDef) and not self._evaluator.calls.is_opaque(function):
             for site in self._references.calls(function):
                 self._follow(site.call, depth, through)
+            cls = self._evaluator.classes.of_method(function)
+            if cls is not None and self._evaluator.is_property(function):
+                for read in self.reads_of_attribute(function.name.value, {cls}):
+                    self._follow(read, depth, through)
 
     def _yielded(
         self, parent: cst.Yield | cst.From, node: cst.CSTNode, depth: int, through: bool

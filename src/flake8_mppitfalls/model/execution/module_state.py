@@ -50,6 +50,8 @@ class ModuleState:
         self._program = program
         self._tree = program.tree
         self._followed: dict[cst.CSTNode, bool] = {}
+        self._bound_in: dict[str, dict[Scope, list[Binding]]] = {}
+        self._reads: dict[str, list[cst.Name]] = {}
         self._began: dict[Scope, set[Point]] = {}
 
     # -- sides ---------------------------------------------------------------------------------
@@ -109,14 +111,22 @@ class ModuleState:
 
     def bound_in(self, scope: Scope, name: str) -> list[Binding]:
         """The bindings of a name of the module that a function's own statements make."""
-        return [b for b in self.bindings(name) if self._tree.function_of(b.node) is scope]
+        known = self._bound_in.get(name)
+        if known is None:
+            known = self._bound_in[name] = {}
+            for binding in self.bindings(name):
+                owner = self._tree.function_of(binding.node)
+                known.setdefault(owner, []).append(binding)
+        return known.get(scope, [])
 
     def reads(self, name: str) -> list[cst.Name]:
         """The places that read a name of the module; ``x += 1`` and ``del x`` are none."""
-        bindings = self.bindings(name)
-        if not bindings:
-            return []
-        return [load for load in self._tree.loads_of(bindings[0]) if self._is_read(load)]
+        known = self._reads.get(name)
+        if known is None:
+            bindings = self.bindings(name)
+            loads = self._tree.loads_of(bindings[0]) if bindings else []
+            known = self._reads[name] = [load for load in loads if self._is_read(load)]
+        return known
 
     def _is_read(self, load: cst.Name) -> bool:
         parent = self._tree.parent(load)

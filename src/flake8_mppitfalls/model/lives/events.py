@@ -388,8 +388,9 @@ def hands_on(program: Program, kind: api.Kind, use: Use) -> bool:
     if use.kind is UseKind.RETURNED:
         # In the callers its uses are among the uses; nothing is lost.
         function = program.tree.function_of(use.node).node
-        if isinstance(function, cst.FunctionDef) and program.references.calls(function):
-            return False
+        if isinstance(function, cst.FunctionDef):
+            if program.references.calls(function) or program.evaluator.is_property(function):
+                return False
     return use.name != "contextlib.closing" and not is_run_in_executor(program, use)
 
 

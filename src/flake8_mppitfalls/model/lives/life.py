@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -59,13 +60,15 @@ class Life:
 
     def calls(self, *effects: str) -> list[cst.Call]:
         """The method calls on it that have one of these effects (``close``, ``join``)."""
+        return [call for effect in effects for call in self._calls_by_effect.get(effect, ())]
+
+    @cached_property
+    def _calls_by_effect(self) -> dict[str, list[cst.Call]]:
         methods = api.METHODS[self.made.kind]
-        return [
-            use.node
-            for use in self.uses
-            if use.kind is UseKind.METHOD
-            and use.depth == 0
-            and isinstance(use.node, cst.Call)
-            and use.name in methods
-            and methods[use.name].effect in effects
-        ]
+        found: dict[str, list[cst.Call]] = {}
+        for use in self.uses:
+            if use.kind is UseKind.METHOD and use.depth == 0 and isinstance(use.node, cst.Call):
+                method = methods.get(use.name)
+                if method is not None:
+                    found.setdefault(method.effect, []).append(use.node)
+        return found

@@ -153,11 +153,20 @@ class Naming:
         return ways[0] if len(ways) == 1 else LOOSE
 
     def _attribute(self, node: cst.Attribute) -> Way:
-        if not self._is_single(node.value):
+        if not self._is_single(node.value) or self._is_method(node):
             return LOOSE if self._may_be(node) else NOT
         key = (None, f".{node.attr.value}")
         self.add(key)
         return Way(How.KEY, key)
+
+    def _is_method(self, node: cst.Attribute) -> bool:
+        """A property gives what is held under some other name."""
+        method = self._program.evaluator.classes.method
+        classes = (getattr(v, "cls", None) for v in self._program.values(node.value))
+        return any(
+            isinstance(cls, cst.ClassDef) and method(cls, node.attr.value) is not None
+            for cls in classes
+        )
 
     def _is_single(self, receiver: cst.BaseExpression) -> bool:
         """Is the object, whose attribute it is, the only one of its class that matters here?"""

@@ -16,6 +16,7 @@ skipped leaves the phase unknown.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -494,16 +495,19 @@ class Typestate:
             return self._events.is_returned and bool(callers)
         if callers or scope in self._events.entered:
             return True
-        return self._has_it_from_callers(scope)
+        return scope in self._given_to
 
-    def _has_it_from_callers(self, scope: Scope) -> bool:
-        """The thing is a parameter here, and nobody in this module shows what comes after."""
+    @cached_property
+    def _given_to(self) -> set[Scope]:
+        """Where it is a parameter, and nobody in this module shows what comes after."""
+        given: set[Scope] = set()
         for use in self._life.uses:
-            if self._tree.function_of(use.at) is scope and isinstance(use.at, cst.Name):
+            if isinstance(use.at, cst.Name):
                 owner = self._tree.scope_of(use.at).owner_of(use.at.value)
-                if owner is scope and self._is_parameter((owner, use.at.value)):
-                    return True
-        return False
+                if owner is self._tree.function_of(use.at):
+                    if self._is_parameter((owner, use.at.value)):
+                        given.add(owner)
+        return given
 
 
 def _states(facts: Iterable[object]) -> frozenset[State]:
