@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from flake8_mppitfalls.model.evaluation.classes import Store
+    from flake8_mppitfalls.model.evaluation.tasks import Task
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Value
 
@@ -103,6 +104,8 @@ class ThreadPrimitiveAcrossProcesses(Rule):
             seen: set[cst.CSTNode] = set()
             for part in parts.of(task):
                 name = _primitive((part.value,))
+                if name and _is_one_of_two(program, task, part.node):
+                    continue
                 if name and part.node not in seen:
                     seen.add(part.node)
                     yield self._found(
@@ -180,6 +183,14 @@ class ThreadPrimitiveAcrossProcesses(Rule):
 
 
 _MAKING = (cst.Call, cst.List, cst.Dict, cst.Tuple, cst.ListComp, cst.DictComp)
+
+
+def _is_one_of_two(program: Program, task: Task, node: cst.CSTNode) -> bool:
+    """May it be a primitive of processes, where a forked child, or a thread, gets the other?"""
+    if not any(isinstance(value, Made) for value in program.values(node)):
+        return False
+    chosen = len(program.values(task.call.func)) > 1
+    return chosen or not program.start_methods.spawns(*task.receivers)
 
 
 def _primitive(values: Iterable[Value]) -> str:
