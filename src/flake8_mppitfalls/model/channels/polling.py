@@ -103,6 +103,10 @@ class Spinning:
             ):
                 return loop
         function = self._tree.function_of(poll.node).node
+        if isinstance(function, cst.Lambda) and function.body is poll.node:
+            for loop in self._program.loops.around(function):
+                if isinstance(loop, cst.While):
+                    return loop
         if isinstance(function, cst.FunctionDef) and self._only_asks(function):
             for site in self._program.references.calls(function):
                 for loop in self._program.loops.around(site.call):
@@ -120,6 +124,11 @@ class Spinning:
         return bool(asked or self._asks_exit_code(function)) and all(
             call in asked or self._tree.qualified(call.func) in _QUICK for call in calls
         )
+
+    def _asks_each(self, call: cst.Call) -> bool:
+        """``map(lambda f: f.done(), futures)``"""
+        asked = call.args[0].value if call.args else None
+        return isinstance(asked, cst.Lambda) and self._poll_of(asked.body) is not None
 
     def _asks_exit_code(self, function: cst.FunctionDef) -> bool:
         return any(
@@ -203,7 +212,7 @@ class Spinning:
         name = self._tree.qualified(call.func)
         if name == "time.sleep":
             return self._is_short(call)
-        if name in _QUICK:
+        if name in _QUICK or (name == "map" and self._asks_each(call)):
             return True
         if self._is_after_room(call, loop):
             return True

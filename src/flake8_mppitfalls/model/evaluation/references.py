@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 MOST_ALIASES = 200
 
 
+_APPLYING = frozenset({"map", "filter"})
+"""Functions that call what they are given for each element of the iterables behind it."""
 _GIVEN = (("args", api.Spread.TUPLE), ("kwargs", api.Spread.MAPPING))
 _THREADS = {
     **dict.fromkeys(
@@ -131,6 +133,10 @@ class References:
                 filled = sum(1 for a in call.args[1:] if a.keyword is None and not a.star)
                 for use in self._with_aliases([Reference(call, 0)]):
                     yield from self._given_by(use.node, position - skip - filled, name, 0)
+        elif self._tree.qualified(call.func) in _APPLYING and parent is call.args[0]:
+            iterables = [arg.value for arg in call.args[1:] if not arg.star]
+            if 0 <= position - skip < len(iterables) == len(call.args) - 1:
+                yield Given(iterables[position - skip], (None,))
 
     def _thread_at(self, call: cst.Call) -> Task | None:
         """``Thread(target=f, args=…)`` hands over a function and its arguments, too."""
