@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.tasks import Task, Tasks
     from flake8_mppitfalls.model.execution.conditions import Conditions
     from flake8_mppitfalls.model.values import Value
-    from flake8_mppitfalls.syntax.scopes import Binding
+    from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Sides:
         self._tree = evaluator.tree
         self._tasks = tasks
         self._conditions = conditions
+        self._kinds: dict[tuple[Scope, str], frozenset[Bound]] = {}
         self._callees: dict[cst.CSTNode, list[cst.CSTNode]] = {}
         self._reached: dict[cst.CSTNode, frozenset[cst.CSTNode]] = {}
         self._entries: list[Entry] | None = None
@@ -229,14 +230,23 @@ class Sides:
         if isinstance(node, cst.Lambda):
             return [node]
         if isinstance(node, cst.Name):
-            bindings = self._tree.lookup(node)
-            if any(b.kind in (Bound.FUNCTION, Bound.CLASS) for b in bindings):
+            owner = self._tree.scope_of(node).owner_of(node.value)
+            kinds = self._kinds_of(owner, node.value) if owner is not None else ()
+            if Bound.FUNCTION in kinds or Bound.CLASS in kinds:
                 return self.functions(self._evaluator.values(node))
-            if any(b.kind is Bound.PARAMETER for b in bindings):
-                return self._given_to_worker(node, bindings)
+            if Bound.PARAMETER in kinds:
+                return self._given_to_worker(node, self._tree.lookup(node))
         elif isinstance(node, cst.Attribute) and node.attr.value in self._methods():
             return [*self.functions(self._evaluator.values(node)), *self._of_heirs(node)]
         return []
+
+    def _kinds_of(self, owner: Scope, name: str) -> frozenset[Bound]:
+        """The kinds of the bindings of a name: it may have thousands."""
+        known = self._kinds.get((owner, name))
+        if known is None:
+            kinds = frozenset(binding.kind for binding in owner.bindings[name])
+            known = self._kinds[owner, name] = kinds
+        return known
 
     def _given_to_worker(self, node: cst.Name, bindings: list[Binding]) -> list[cst.CSTNode]:
         """``convert(row)`` in a task that gets ``convert`` as an argument.
