@@ -68,8 +68,9 @@ class MisplacedStartMethod(Rule):
 
     Known limits:
         Only what the file itself shows to come before. A function of the module that begins with
-        it, and that nobody here calls, may be the program of another module: silent. Tests of the same name or of the platform
-        that exclude each other are known, others not.
+        it, takes nothing but the command line, and that nobody here calls, may be the program of
+        another module: silent. Tests of the same name or of the platform that exclude each other
+        are known, others not.
 
     References:
         Python documentation, ``multiprocessing.set_start_method``.
@@ -91,6 +92,9 @@ class MisplacedStartMethod(Rule):
             found = calls.problem(call, method)
             if found is not None and not calls.is_excused(call):
                 yield self.finding(call, problem=found[0], advice=found[1])
+
+
+_COMMAND_LINE = frozenset({"argv", "args"})
 
 
 class _Calls:
@@ -205,6 +209,10 @@ class _Calls:
             return False
         if program.evaluator.classes.of_method(function) or program.references.of(function):
             return False
+        if any(
+            p.default is None and p.name.value not in _COMMAND_LINE for p in function.params.params
+        ):
+            return False  # it works on what its callers have
         statements: Sequence[cst.CSTNode] = function.body.body
         if function.get_docstring() is not None:
             statements = statements[1:]
