@@ -125,6 +125,10 @@ class Uses:
             known = self._known[node] = _Tracer(self._evaluator, self._references).trace(node)
         return known
 
+    def reads_of_attribute(self, name: str, cls: cst.ClassDef) -> list[cst.Attribute]:
+        """Where ``x.name`` is read for an object of a class, or of one related to it."""
+        return _Tracer(self._evaluator, self._references).reads_of_attribute(name, {cls})
+
     def of_parameter(self, binding: Binding) -> list[Use]:
         """Everything that is done with what a parameter (or other binding) holds."""
         tracer = _Tracer(self._evaluator, self._references)

@@ -260,7 +260,20 @@ class Events:
                         work.append(caller)
                     if scope.node.name.value in _CONTEXT_METHODS:
                         self._add_with(scope, scope.node)
+                    work += self._add_reads(scope.node)
             work = [s for s in self._scopes() if s.is_function and s not in done]
+
+    def _add_reads(self, function: cst.FunctionDef) -> Iterator[Scope]:
+        """Reading a property calls it; gives the functions that do."""
+        cls = self._program.evaluator.classes.of_method(function)
+        if cls is None or not self._program.evaluator.is_property(function):
+            return
+        if not self.naming.is_only_one(cls):
+            return
+        for read in self._program.uses.reads_of_attribute(function.name.value, cls):
+            reader = self._tree.function_of(read)
+            self._place(reader, Event(Effect.CALL, read, called=function))
+            yield reader
 
     def _add_with(self, scope: Scope, function: cst.FunctionDef) -> None:
         """``with Renderer() as renderer:`` calls ``__enter__()`` and ``__exit__()``."""

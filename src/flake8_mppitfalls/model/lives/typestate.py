@@ -490,9 +490,10 @@ class Typestate:
         """True if a caller of this scope has the thing too, so that its end is not the end."""
         if not isinstance(scope.node, cst.FunctionDef):
             return False
-        callers = self._program.references.calls(scope.node)
+        callers = bool(self._program.references.calls(scope.node))
+        callers = callers or self._program.evaluator.is_property(scope.node)
         if scope is self._home:
-            return self._events.is_returned and bool(callers)
+            return self._events.is_returned and callers
         if callers or scope in self._events.entered:
             return True
         return scope in self._given_to
