@@ -10,6 +10,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.channels.emptiness import Emptiness
+from flake8_mppitfalls.model.channels.traffic import channel_of
 from flake8_mppitfalls.model.execution.activities import Activities, Activity
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.effects import Effect
@@ -106,7 +107,7 @@ class QueueEnds:
         for writer in writers:
             if self._activities.may_run_at(writer, decision.call, fetched=immediate):
                 if not self._is_held_back(queue, decision.call):
-                    return UNREAD
+                    return "" if self._is_read_later(queue, decision) else UNREAD
         takers = self._entries(queue, _TAKING)
         if immediate:
             running = [
@@ -135,6 +136,17 @@ class QueueEnds:
         call = small.value if isinstance(small, cst.Expr) else None
         func = call.func if isinstance(call, cst.Call) else None
         return isinstance(func, cst.Attribute) and func.attr.value in _TAKING
+
+    def _is_read_later(self, queue: Made, decision: Decision) -> bool:
+        """Does the parent go on, and read what else has come by then?"""
+        if decision.loop is None:
+            return False
+        loop = self._tree.statement_of(decision.loop)
+        taken, channel = self._program.traffic.taken, channel_of(queue)
+        return self._program.paths.leads_to(
+            decision.call,
+            lambda step: channel in taken.at(step) and not self._tree.is_within(step.node, loop),
+        )
 
     def _is_event(self, other: cst.BaseExpression) -> bool:
         """``stop.is_set()``, whatever is made of it."""

@@ -230,6 +230,8 @@ class Sides:
         if isinstance(node, cst.Lambda):
             return [node]
         if isinstance(node, cst.Name):
+            if isinstance(self._tree.parent(node), cst.Attribute):
+                return []  # ``Work.find()`` names a method, and makes no ``Work``
             owner = self._tree.scope_of(node).owner_of(node.value)
             kinds = self._kinds_of(owner, node.value) if owner is not None else ()
             if Bound.FUNCTION in kinds or Bound.CLASS in kinds:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.uses import Use
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.syntax.scopes import Binding
 
 _ITEM = {"put": "obj", "put_nowait": "obj", "send": "obj", "send_bytes": "buf"}
 
@@ -119,10 +118,22 @@ class JoinBeforeDrain(Rule):
 
 
 def _has_ended(program: Program, join: cst.Call) -> bool:
-    """``if not p.is_alive(): p.join()``: it has got rid of all that it put."""
+    """``if not p.is_alive(): p.join()``: it has got rid of all that it put.
+
+    So it is in a loop over a list into which such processes alone were put.
+    """
     receiver = join.func.value if isinstance(join.func, cst.Attribute) else None
+    places: list[tuple[cst.CSTNode, cst.BaseExpression | None]] = [(join, receiver)]
+    if isinstance(receiver, cst.Name):
+        for binding in program.evaluator.bindings(receiver):
+            for value in program.values(binding.value) if binding.kind is Bound.FOR else ():
+                if isinstance(value, Container):
+                    given = program.evaluator.containers.contributions(value)
+                    places += [(node, node) for node, _ in given]
     return any(
-        _says_it_ended(test, receiver, holds) for test, holds in program.paths.tests_around(join)
+        _says_it_ended(test, process, holds)
+        for place, process in places
+        for test, holds in program.paths.tests_around(place)
     )
 
 
@@ -131,6 +142,12 @@ def _says_it_ended(
 ) -> bool:
     while isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
         test, holds = test.expression, not holds
+    if isinstance(test, cst.BooleanOperation) and isinstance(test.operator, cst.Or) and holds:
+        sides = (test.left, test.right)  # ``not p or not p.is_alive()``
+        return any(_says_it_ended(side, process, True) for side in sides) and any(
+            isinstance(side, cst.UnaryOperation) and _same(side.expression, process)
+            for side in sides
+        )
     if isinstance(test, cst.Call) and isinstance(test.func, cst.Attribute):
         asked = test.func
         return asked.attr.value == "is_alive" and not holds and _same(asked.value, process)
@@ -203,41 +220,9 @@ class _Case:
             self._possible = self._fills_the_pipe() and not self._is_read_elsewhere()
         if not self._possible or not self._program.sides.is_parent_code(join):
             return False
-        if self._is_over(join) or self._is_tried_again(join):
+        if self._is_tried_again(join):
             return False
         return self._is_read_after(join) and not self._is_touched_before(join)
-
-    def _is_over(self, join: cst.Call) -> bool:
-        """Was it asked before whether the process still runs, which may say no?"""
-        assert isinstance(join.func, cst.Attribute)
-        places: list[cst.CSTNode] = [join]
-        containers = self._program.evaluator.containers
-        for binding in self._loop_bindings(join.func.value):
-            for value in self._program.values(binding.value):
-                if isinstance(value, Container):
-                    places += [node for node, _ in containers.contributions(value)]
-        return any(
-            self._says_dead(node, test) is truth
-            for place in places
-            for test, truth in self._program.conditions.holding(place)
-            for node in self._tree.walk(test)
-            if isinstance(node, cst.Attribute) and node.attr.value == "is_alive"
-        )
-
-    def _says_dead(self, node: cst.CSTNode, test: cst.CSTNode) -> bool:
-        """Is the ``is_alive()`` in a test false where the test is true?"""
-        negated = isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not)
-        for parent in self._tree.ancestors(node) if node is not test else ():
-            if parent is test:
-                break
-            if isinstance(parent, cst.UnaryOperation) and isinstance(parent.operator, cst.Not):
-                negated = not negated
-        return negated
-
-    def _loop_bindings(self, node: cst.BaseExpression) -> list[Binding]:
-        if not isinstance(node, cst.Name):
-            return []
-        return [b for b in self._program.evaluator.bindings(node) if b.kind is Bound.FOR]
 
     def _is_tried_again(self, join: cst.Call) -> bool:
         """A ``join()`` with a time limit, in a loop that reads what has come and joins again."""
