@@ -136,6 +136,10 @@ class Changes:
             yield direct
             return
         parent = self._tree.parent(node)
+        for name in self._names_of_element(node):
+            change = self.at(name)
+            if change is not None:
+                yield change._replace(depth=change.depth + 1)
         if isinstance(parent, (cst.Attribute, cst.Subscript, cst.Comparison, cst.If)):
             return
         places = {
@@ -148,6 +152,27 @@ class Changes:
             change = self.at(place)
             if change is not None:
                 yield change
+
+    def _names_of_element(self, node: cst.CSTNode) -> Iterator[cst.Name]:
+        """The reads of ``row`` in ``row = rows[i]`` and ``for row in rows:``."""
+        parent = self._tree.parent(node)
+        targets: list[cst.BaseExpression] = []
+        if isinstance(parent, cst.Subscript) and node is parent.value:
+            assign = self._tree.parent(parent)
+            if isinstance(assign, cst.Assign) and not self._is_slice(parent):
+                targets = [target.target for target in assign.targets]
+        elif isinstance(parent, cst.For) and node is parent.iter:
+            targets = [parent.target]
+        for target in targets:
+            if isinstance(target, cst.Name):
+                owner = self._tree.scope_of(target).owner_of(target.value)
+                for binding in owner.bindings[target.value] if owner is not None else ():
+                    if binding.node is target:
+                        yield from self._program.evaluator.reads_of(binding)
+
+    @staticmethod
+    def _is_slice(node: cst.Subscript) -> bool:
+        return any(not isinstance(element.slice, cst.Index) for element in node.slice)
 
     # -- where it stands -----------------------------------------------------------------------
 
