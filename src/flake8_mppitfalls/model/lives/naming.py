@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
 
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.values import (
     UNKNOWN,
     BoundMethod,
@@ -46,6 +47,7 @@ DEEPEST = 8
 
 _WRAPPERS = frozenset("contextlib.closing contextlib.nullcontext typing.cast copy.copy".split())
 _ALL_OF = frozenset("list tuple sorted reversed set iter tqdm.tqdm tqdm.auto.tqdm".split())
+_CACHING = frozenset({"functools.cache", "functools.lru_cache"})
 _ENTERING = frozenset({"enter_context", "enter_async_context"})
 
 
@@ -217,6 +219,8 @@ class Naming:
             if isinstance(value, External) and value.name in _WRAPPERS:
                 return self.way(first, depth + 1)
             if isinstance(value, (Function, BoundMethod)) and self.is_it(node):
+                if self._gives_again(value.node):
+                    return LOOSE
                 return Way(How.FRESH, call=node)
         if self.is_it(node):
             return LOOSE
@@ -224,6 +228,17 @@ class Naming:
             taking = func.attr.value in {"pop", "popleft", "popitem", "get", "setdefault"}
             return LOOSE if taking else NOT
         return NOT
+
+    def _gives_again(self, function: cst.FunctionDef) -> bool:
+        """May a function give the same thing at every call: is it cached, or kept in a global?"""
+        if not _CACHING.isdisjoint(decorator_names(self._tree, function)):
+            return True
+        scope = self._tree.scopes[function]
+        return any(
+            isinstance(node.value, cst.Name)
+            and scope.owner_of(node.value.value) is self._tree.module_scope
+            for node in scope.returns
+        )
 
     # -- containers ----------------------------------------------------------------------------
 
