@@ -105,10 +105,10 @@ SCOPE_FIELDS: dict[type[cst.CSTNode], tuple[str, ...]] = {
 def dotted_name(node: cst.CSTNode | None) -> str:
     """``a.b.c`` for a chain of names and attributes, else the empty string."""
     parts: list[str] = []
-    while isinstance(node, cst.Attribute):
+    while type(node) is cst.Attribute:
         parts.append(node.attr.value)
         node = node.value
-    if not isinstance(node, cst.Name):
+    if type(node) is not cst.Name:
         return ""
     parts.append(node.value)
     return ".".join(reversed(parts))

@@ -132,9 +132,9 @@ class Tree:
             current = stack.pop()
             yield current
             children = self.children(current)
-            if current.__class__ in _FUNCTIONS and not into_functions and current is not node:
-                body = current.body  # type: ignore[attr-defined]
-                children = [child for child in children if child is not body]
+            if type(current) is cst.FunctionDef or type(current) is cst.Lambda:
+                if not into_functions and current is not node:
+                    children = [child for child in children if child is not current.body]
             stack.extend(reversed(children))
 
     def children(self, node: cst.CSTNode) -> list[cst.CSTNode]:
@@ -176,10 +176,10 @@ class Tree:
         a builtin is its bare name; anything else (a local name, a call) is the empty string.
         """
         parts: list[str] = []
-        while isinstance(node, cst.Attribute):
+        while type(node) is cst.Attribute:
             parts.append(node.attr.value)
             node = node.value
-        if not isinstance(node, cst.Name):
+        if type(node) is not cst.Name:
             return ""
         bindings = self.lookup(node)
         if not bindings:
@@ -223,14 +223,14 @@ def _is_inside(owner: cst.CSTNode, child: cst.CSTNode, inner: cst.CSTNode) -> bo
     Decorators, defaults and bases belong to the scope around, and so does the first iterable of a
     comprehension.
     """
-    if isinstance(owner, (cst.FunctionDef, cst.ClassDef, cst.Lambda)):
-        return child is owner.body
+    if type(owner) in _DEFINITIONS:
+        return child is owner.body  # type: ignore[attr-defined]
     if isinstance(owner, (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp)):
         return not (child is owner.for_in and inner is owner.for_in.iter)
     return True
 
 
-_FUNCTIONS: frozenset[type] = frozenset({cst.FunctionDef, cst.Lambda})
+_DEFINITIONS: frozenset[type] = frozenset({cst.FunctionDef, cst.ClassDef, cst.Lambda})
 _NO_NODES: frozenset[type] = frozenset({str, cst.MaybeSentinel})
 
 __all__ = ["Tree", "dotted_name"]

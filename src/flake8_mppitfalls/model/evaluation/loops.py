@@ -67,16 +67,16 @@ class Loops:
         """The loops of its function that run ``node`` at every turn, from the inside out."""
         inner, child = node, node
         for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+            if type(parent) is cst.FunctionDef or type(parent) is cst.Lambda:
                 if child is parent.body:
                     return
-            elif isinstance(parent, cst.For):
+            elif type(parent) is cst.For:
                 if child is parent.body:
                     yield parent
-            elif isinstance(parent, cst.While):
+            elif type(parent) is cst.While:
                 if child is not parent.orelse:
                     yield parent
-            elif isinstance(parent, COMPREHENSIONS):
+            elif type(parent) in COMPREHENSIONS and isinstance(parent, COMPREHENSIONS):
                 if not (child is parent.for_in and inner is parent.for_in.iter):
                     yield parent
             inner, child = child, parent

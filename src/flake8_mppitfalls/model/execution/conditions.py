@@ -114,13 +114,15 @@ class Conditions:
         """
         child = node
         for parent in self._tree.ancestors(node):
-            if exits and isinstance(parent, (cst.Module, cst.IndentedBlock)):
-                if self._left_before(parent, child, world):
+            if type(parent) is cst.Module or type(parent) is cst.IndentedBlock:
+                if exits and self._left_before(parent, child, world):
                     return False
-            elif self._bars(parent, child, world):
-                return False
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
-                return None
+            elif type(parent) in _BARRING:
+                if self._bars(parent, child, world):
+                    return False
+            elif type(parent) is cst.FunctionDef or type(parent) is cst.Lambda:
+                if child is parent.body:
+                    return None
             child = parent
         return None
 
@@ -198,6 +200,9 @@ class Conditions:
         """
         child = node
         for parent in self._tree.ancestors(node):
+            if type(parent) not in _SAYING:
+                child = parent
+                continue
             if isinstance(parent, (cst.If, cst.IfExp, cst.While)):
                 if child is parent.body:
                     yield parent.test, True
@@ -489,11 +494,18 @@ class Conditions:
         return ""
 
 
+_BARRING: frozenset[type] = frozenset(
+    {cst.If, cst.IfExp, cst.While, cst.BooleanOperation, cst.MatchCase}
+)
+_SAYING = _BARRING | {cst.Module, cst.IndentedBlock, cst.FunctionDef, cst.Lambda}
+"""What has tests that hold, or do not hold, for what is inside."""
+
+
 def _asserted(statement: cst.CSTNode) -> Iterator[cst.BaseExpression]:
     """The tests of the ``assert`` statements on one line of a block."""
-    if isinstance(statement, cst.SimpleStatementLine):
+    if type(statement) is cst.SimpleStatementLine:
         for small in statement.body:
-            if isinstance(small, cst.Assert):
+            if type(small) is cst.Assert:
                 yield small.test
 
 

@@ -156,8 +156,9 @@ class Sides:
         """The functions and lambdas whose body holds ``node``, from the inside out."""
         child = node
         for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
-                yield parent
+            if type(parent) is cst.FunctionDef or type(parent) is cst.Lambda:
+                if child is parent.body:
+                    yield parent
             child = parent
 
     # -- the call graph ------------------------------------------------------------------------
@@ -212,13 +213,13 @@ class Sides:
         In a ``partial`` or by another name, too: ``job = partial(f, x); Process(target=job)``.
         """
         parent = self._tree.parent(node)
-        if isinstance(parent, cst.Assign) and depth < 3:
+        if type(parent) is cst.Assign and depth < 3:
             target = parent.targets[0].target
             if len(parent.targets) > 1 or not isinstance(target, cst.Name):
                 return False
             loads = [load for b in self._tree.lookup(target) for load in self._tree.loads_of(b)]
             return bool(loads) and all(self._is_handed_over(load, depth + 1) for load in loads)
-        call = self._tree.parent(parent) if isinstance(parent, cst.Arg) else None
+        call = self._tree.parent(parent) if type(parent) is cst.Arg else None
         if not isinstance(call, cst.Call):
             return False
         if parent is call.args[0] and self._tree.qualified(call.func) == "functools.partial":
@@ -227,9 +228,9 @@ class Sides:
         return task is not None and task.callable is node and task.in_processes
 
     def _named(self, node: cst.CSTNode) -> list[cst.CSTNode]:
-        if isinstance(node, cst.Lambda):
+        if type(node) is cst.Lambda:
             return [node]
-        if isinstance(node, cst.Name):
+        if type(node) is cst.Name:
             if isinstance(self._tree.parent(node), cst.Attribute):
                 return []  # ``Work.find()`` names a method, and makes no ``Work``
             owner = self._tree.scope_of(node).owner_of(node.value)
@@ -238,7 +239,7 @@ class Sides:
                 return self.functions(self._evaluator.values(node))
             if Bound.PARAMETER in kinds:
                 return self._given_to_worker(node, self._tree.lookup(node))
-        elif isinstance(node, cst.Attribute) and node.attr.value in self._methods():
+        elif type(node) is cst.Attribute and node.attr.value in self._methods():
             return [*self.functions(self._evaluator.values(node)), *self._of_heirs(node)]
         return []
 
