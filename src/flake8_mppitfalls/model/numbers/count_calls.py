@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import libcst as cst
@@ -11,7 +11,14 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, At
 from flake8_mppitfalls.model.numbers import amounts
-from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, Type, between, merged
+from flake8_mppitfalls.model.numbers.amounts import (
+    UNKNOWN,
+    Amount,
+    Amounts,
+    Type,
+    between,
+    merged,
+)
 from flake8_mppitfalls.model.values import Container, External, Function, Lambda, Result
 from flake8_mppitfalls.syntax.tree import dotted_name
 
@@ -147,12 +154,25 @@ def of_range(groups: list[Amounts]) -> Amounts:
     """What a loop over ``range(…)`` gives: the first turn, the last, and those in between."""
     ends = [group[0].exact if len(group) == 1 else None for group in groups]
     if not ends or len(ends) > 3 or any(end is None or end != int(end) for end in ends):
-        return (amounts.SOME_INTEGER,)
+        return (amounts.SOME_INTEGER, *_last_turns(groups))
     numbers = range(*(int(end) for end in ends if end is not None)) if _steps(ends) else None
     if numbers is None or not numbers:
         return ()
     low, high = min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1])
     return merged((between(low, low),), (between(high, high),), (between(low, high),))
+
+
+def _last_turns(groups: list[Amounts]) -> Iterator[Amount]:
+    """``range(1, cpu_count() + 1)`` comes to the number of processors in its last turn."""
+    if not 1 <= len(groups) <= 2:
+        return
+    low = min((start.shown.low for start in groups[0]), default=0) if len(groups) == 2 else 0
+    for end in groups[-1]:
+        if end.source:
+            high = end.shown.high - 1
+            yield between(
+                max(low, end.shown.low - 1), high, source=end.source, processors=end.processors
+            )
 
 
 def _steps(ends: list[float | None]) -> bool:
