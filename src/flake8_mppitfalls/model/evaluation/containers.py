@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.annotations import MAPPINGS
+from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.values import (
     UNKNOWN,
     Class,
@@ -240,8 +241,30 @@ class Containers:
                 found.append((pair.value, isinstance(pair, cst.StarredDictElement)))
         elif isinstance(site, cst.Call):
             found += self._call_contributions(site)
+        elif isinstance(site, cst.Param):
+            found += ((arg.value, bool(arg.star)) for arg, _ in self._beside(site))
         found += self._grown().get(site, ())
         return found
+
+    def _beside(self, param: cst.Param) -> Iterator[tuple[cst.Arg, int]]:
+        """What calls give for ``*args`` (with its place there) or ``**kwargs``."""
+        params = self._evaluator.tree.parent(param)
+        function = self._evaluator.tree.parent(params) if params is not None else None
+        if function is None or not isinstance(params, cst.Parameters):
+            return
+        names = positional_names(params)
+        named = {*names, *(p.name.value for p in params.kwonly_params)}
+        for call, skip in self._evaluator.references.calls(function):
+            place = skip - len(names)
+            for arg in call.args:
+                if arg.keyword is not None or arg.star == "**":
+                    keyword = arg.keyword.value if arg.keyword is not None else ""
+                    if param.star == "**" and keyword not in named:
+                        yield arg, 0
+                else:
+                    if param.star == "*" and (place >= 0 or arg.star):
+                        yield arg, place
+                    place += 1
 
     def _call_contributions(self, call: cst.Call) -> Iterator[tuple[cst.BaseExpression, bool]]:
         name = self._evaluator.tree.qualified(call.func)
@@ -298,6 +321,12 @@ class Containers:
                     groups.append(self._evaluator.values(elements[index].value))
                 else:
                     groups.append(self._elements(value))
+            elif isinstance(value, Container) and isinstance(value.site, cst.Param):
+                groups += (
+                    self._evaluator.values(arg.value)
+                    for arg, place in self._beside(value.site)
+                    if place == index or arg.star
+                )
             elif isinstance(value, Container) and value.type == "item":
                 assert isinstance(value.site, cst.Call)
                 views = ("keys", "values") if index == STARRED else (("keys", "values")[index % 2],)

@@ -303,7 +303,7 @@ class Evaluator:
             if own is not None:
                 return (own,)
         if isinstance(param.star, str) and param.star:
-            return (UNKNOWN,)  # the annotation says what its elements are
+            return self._starred(function, param)
         groups: list[Values] = []
         references = self.references.wherever(function)
         is_left_out = not references
@@ -326,6 +326,15 @@ class Evaluator:
         if not found:
             return (UNKNOWN,)
         return (*found, UNKNOWN) if undecided else found
+
+    def _starred(self, function: cst.CSTNode, param: cst.Param) -> Values:
+        """``*args`` and ``**kwargs``: a tuple and a dict of what the calls give besides."""
+        calls = self.references.calls(function)
+        if not calls:
+            return (UNKNOWN,)  # the annotation says what its elements are
+        container = Container(param, "dict" if param.star == "**" else "tuple")
+        everywhere = len(calls) == len(self.references.wherever(function))
+        return (container,) if everywhere else (container, UNKNOWN)
 
     def given(self, given: Given) -> Values:
         """What an argument may be that a call or a worker API call gives."""
