@@ -341,7 +341,10 @@ class Loops:
 
     def _chosen(self, statement: cst.If) -> Iterator[tuple[str, cst.CSTNode]]:
         """What a test decides to assign (``if middle > 3: high = middle``) comes of the test."""
-        for node in self._tree.walk(statement):
+        blocks: list[cst.CSTNode] = [statement.body]
+        if isinstance(statement.orelse, cst.Else):  # an ``elif`` has a test of its own
+            blocks.append(statement.orelse.body)
+        for node in (node for block in blocks for node in self._tree.walk(block)):
             if isinstance(node, cst.Assign):
                 for target in node.targets:
                     yield from self._linked(target.target, statement.test)

@@ -182,6 +182,8 @@ class Turns:
             return True  # it is tried until it is done
         if self._loops.is_in_several_threads(turn.start[0]):
             return True
+        if self._has_own_pool(turn):
+            return True
         fed = self._loops.fed_by(awaiting, loop)
         if start is not awaiting:
             fed |= self._loops.fed_by(start, loop)
@@ -195,6 +197,18 @@ class Turns:
         if any(self._loops.is_fed(node, fed) for node in given):
             return True
         return self._loops.is_ended_by(awaiting, loop, fed)
+
+    def _has_own_pool(self, turn: Turn) -> bool:
+        """``for pool in pools:``"""
+        call = turn.start[0]
+        return (
+            turn.is_direct
+            and isinstance(call, cst.Call)
+            and isinstance(call.func, cst.Attribute)
+            and self._program.task_of(call) is not None
+            and isinstance(call.func.value, cst.Name)
+            and self._loops.varies(call.func.value, turn.loop)
+        )
 
     def _reads_changes(self, given: list[cst.CSTNode], loop: Loop) -> bool:
         """Do the arguments come from what the loop, or a function in it, changes?"""
