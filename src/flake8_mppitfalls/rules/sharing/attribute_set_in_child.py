@@ -107,10 +107,20 @@ def _classes(program: Program) -> dict[cst.ClassDef, list[Entry]]:
     for entry in program.sides.entries():
         if entry.task is not None and entry.task.shape.role == "initializer":
             continue
-        cls = program.evaluator.classes.of_method(entry.function)
+        cls = _class_of(program, entry)
         if cls is not None and _is_of_object(program, entry):
             found.setdefault(cls, []).append(entry)
     return found
+
+
+def _class_of(program: Program, entry: Entry) -> cst.ClassDef | None:
+    """The class of the method, or of the one inside of which a process has its function."""
+    of_method = program.evaluator.classes.of_method
+    cls = of_method(entry.function)
+    if cls is None and entry.task is not None and entry.task.shape.role == "process":
+        around = (of_method(f) for f in program.sides.functions_around(entry.function))
+        cls = next((found for found in around if found is not None), None)
+    return cls
 
 
 def _is_of_object(program: Program, entry: Entry) -> bool:
