@@ -126,5 +126,5 @@ class OnlyLastProcessJoined(Rule):
             if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return False
             if isinstance(parent, (cst.For, cst.While)):
-                return not program.tree.is_within(call, parent)
+                return not program.tree.is_within(call, parent.body)
         return False
