@@ -289,7 +289,8 @@ class Results:
                 if self._tree.before(call, node) and self._calls_back(call):
                     return True
             elif isinstance(node, cst.Call):
-                return True
+                if self._tree.before(call, node) or self._blocks_on_shared(node):
+                    return True
         return False
 
     def _other_waits_in(self, block: cst.CSTNode) -> list[cst.CSTNode]:
@@ -301,9 +302,21 @@ class Results:
                 node
                 for node in self._tree.walk(body)
                 if isinstance(node, (cst.While, cst.Await))
-                or (isinstance(node, cst.Call) and self._blocks_on_shared(node))
+                or (
+                    isinstance(node, cst.Call)
+                    and (self._blocks_on_shared(node) or self._polls(node))
+                )
             ]
         return known
+
+    def _polls(self, call: cst.Call) -> bool:
+        """Does a function of the module sleep in a loop: ``wait_for_files(folder, 3)``?"""
+        return any(
+            any(isinstance(parent, cst.While) for parent in self._tree.ancestors(sleep))
+            for function in self._program.sides.functions(self._program.values(call.func))
+            for sleep in self._tree.calls_of.get("sleep", ())
+            if self._tree.is_within(sleep, function)
+        )
 
     def _calls_back(self, call: cst.Call) -> bool:
         task = self._program.task_of(call)

@@ -242,7 +242,7 @@ class Counts:
         found = self.looked_up(node.value, index, at)
         if not found and self._evaluator.text(index) != self._key(index):
             return UNKNOWN  # the dict has no entry for the platform
-        if not found and self._is_stored(node):
+        if not found and (self._is_stored(node) or self._is_of_dict(node, index)):
             return UNKNOWN
         return found or self.of_values(self._evaluator.values(node))
 
@@ -271,6 +271,12 @@ class Counts:
             ]
             groups += [self.value(stored, ANYWHERE) for stored in self._stored_under(value, key)]
         return merged(*groups) if groups else None
+
+    def _is_of_dict(self, node: cst.Subscript, index: cst.BaseExpression) -> bool:
+        """An item of a dict that has others: what these are says nothing of it."""
+        return self._evaluator.text(index) is not None and any(
+            isinstance(value, Container) for value in self._evaluator.values(node.value)
+        )
 
     def _is_stored(self, node: cst.Subscript) -> bool:
         """Is the same item set anywhere in the function?"""

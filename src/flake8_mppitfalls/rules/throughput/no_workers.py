@@ -144,12 +144,14 @@ def _wrong(amount: Amount, count: _Count, *, opt_in: bool) -> tuple[str, str, st
         exact = amount.exact
         value = str(exact) if exact is not None else "less than 1"
         return (value, _refusal(count, "too small"), least)
-    if opt_in and amount.reduced and amount.possible.low < 1:
-        value = "less than 1 on a small machine"
-        if amount.possible.low >= -1e9:
-            value = f"{int(amount.possible.low)} on a machine with one processor"
+    if opt_in and amount.reduced and _LEAST <= amount.possible.low < 1:
+        value = f"{int(amount.possible.low)} on a machine with one processor"
         return (value, _refusal(count, "too small"), "use max(1, …)")
     return None
+
+
+_LEAST = -1000
+"""What may be still less is not known at all."""
 
 
 def _float(amount: Amount) -> str:
