@@ -59,6 +59,7 @@ class Loops:
         self._rounds: dict[cst.CSTNode, set[Point]] = {}
         self._called: dict[cst.CSTNode, dict[cst.CSTNode, list[cst.CSTNode]]] = {}
         self._chains: dict[cst.CSTNode, _Chains] = {}
+        self._reads: dict[cst.CSTNode, frozenset[str]] = {}
         self._exits: dict[cst.CSTNode, list[cst.BaseExpression]] = {}
 
     # -- where ---------------------------------------------------------------------------------
@@ -297,7 +298,22 @@ class Loops:
                         name = dotted_name(node)
                         if name and not self._is_of_comprehension(node):
                             known.after.setdefault(name, []).append(target)
+                    elif isinstance(node, cst.Call):
+                        for name in self._read_by(node):
+                            known.after.setdefault(name, []).append(target)
         return known
+
+    def _read_by(self, call: cst.Call) -> Iterator[str]:
+        """The attributes that a function of this module reads when it is called."""
+        for function in self._program.sides.functions(self._evaluator.values(call.func)):
+            known = self._reads.get(function)
+            if known is None:
+                known = self._reads[function] = frozenset(
+                    dotted_name(node)
+                    for node in self._tree.walk(function)
+                    if isinstance(node, cst.Attribute)
+                )
+            yield from known - {""}
 
     def _has(self, expression: cst.CSTNode, call: cst.CSTNode) -> bool:
         return self._tree.is_within(call, expression)

@@ -63,9 +63,10 @@ class SerialisedTasks(Rule):
         come from the result of an earlier turn, or the result decides whether there is another
         turn; where several threads run the loop, or the loop does work of its own meanwhile; where
         the pool has one worker; where a function is called with the same arguments at every turn,
-        or each turn has another start method; where a coroutine awaits and others may run
-        meanwhile; and for a process whose ``exitcode`` is read, that may be terminated, or whose
-        ``join()`` has a timeout: one fresh process for each item is the purpose then.
+        a ``while`` loop starts the same process again, or each turn has another start method;
+        where a coroutine awaits and others may run meanwhile; and for a process whose ``exitcode``
+        is read, that may be terminated, or whose ``join()`` has a timeout: one fresh process for
+        each item is the purpose then.
 
     References:
         Python documentation, ``multiprocessing.pool.AsyncResult.get``,
@@ -144,6 +145,10 @@ class SerialisedTasks(Rule):
                     continue
                 if _compares_contexts(program, site, turn.loop):
                     continue
+                if isinstance(turn.loop, cst.While) and not any(
+                    program.loops.varies(node, turn.loop) for node in given
+                ):
+                    continue  # it starts the same thing again when that has ended
                 if in_list:
                     if not _are_both_of_loop(program, start, join, turn.loop):
                         continue
