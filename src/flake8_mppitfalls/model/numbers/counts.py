@@ -17,6 +17,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.arrivals import Arrivals
 from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, MOST_FRAMES, At, Frame
+from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.numbers import amounts, count_calls
 from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, merged
 from flake8_mppitfalls.model.numbers.counted_names import CountedNames
@@ -262,13 +263,19 @@ class Counts:
             return None
         groups: list[Amounts] = []
         for value in self._evaluator.values(mapping):
-            if not isinstance(value, Container) or not isinstance(value.site, cst.Dict):
+            if not isinstance(value, Container) or value.type != "dict":
                 return None
-            groups += [
-                self.value(pair.value, ANYWHERE)
-                for pair in value.site.elements
-                if isinstance(pair, cst.DictElement) and self._evaluator.text(pair.key) == key
-            ]
+            if isinstance(value.site, cst.Dict):
+                groups += [
+                    self.value(pair.value, ANYWHERE)
+                    for pair in value.site.elements
+                    if isinstance(pair, cst.DictElement) and self._evaluator.text(pair.key) == key
+                ]
+            elif isinstance(value.site, cst.Call):  # dict(small=8, large=64)
+                given = argument(value.site, (), key)
+                groups += [self.value(given, ANYWHERE)] if given is not None else []
+            else:
+                return None
             groups += [self.value(stored, ANYWHERE) for stored in self._stored_under(value, key)]
         return merged(*groups) if groups else None
 
