@@ -282,6 +282,9 @@ class EventLoop:
         method = api.METHODS[task.receivers[0].kind].get(task.name)
         if method is not None and method.blocks:
             return False
+        if any(task.argument(name) is not None for name in api.CALLBACKS):
+            if self._awaits_after(task.call):
+                return False
         return not any(
             self._is_handed_on(use) or (self._may_wait(use) and self._tree.before(use.node, call))
             for use in self._program.uses.of(task.call)
@@ -303,14 +306,23 @@ class EventLoop:
 
     def _may_wait(self, use: Use) -> bool:
         if use.kind is UseKind.METHOD and use.name == "add_done_callback":
-            function = self._tree.function_of(use.node).node
-            return any(  # for what the callback tells
-                isinstance(node, cst.Await) and self._tree.before(use.node, node)
-                for node in self._tree.walk(function)
-            )
+            return self._awaits_after(use.node)
         if use.kind is UseKind.METHOD and use.name in _ASKING:
             loops = self._program.loops.around(use.node)
             return any(isinstance(loop, cst.While) for loop in loops)  # asked until it is done
         if use.kind is UseKind.METHOD:
             return True
         return use.kind in (UseKind.AWAITED, UseKind.PASSED, UseKind.ITERATED)
+
+    def _awaits_after(self, call: cst.CSTNode) -> bool:
+        """Does the coroutine await something later, which a callback may tell?"""
+        function = self._tree.function_of(call).node
+        return any(
+            isinstance(node, cst.Await)
+            and self._tree.before(call, node)
+            and not self._is_nap(node.expression)
+            for node in self._tree.walk(function)
+        )
+
+    def _is_nap(self, node: cst.BaseExpression) -> bool:
+        return isinstance(node, cst.Call) and self._tree.qualified(node.func) == "asyncio.sleep"
