@@ -130,7 +130,8 @@ class ThreadPrimitiveAcrossProcesses(Rule):
                 name = _primitive(program.evaluator.stored(store))
                 if not name:
                     continue
-                if (spawns and name in _OF_THREADS) or _is_used_on_both_sides(program, store):
+                fails = spawns and name in _OF_THREADS
+                if fails or _is_shared(program, store):
                     yield self._found(program, store.node, name, cls.name.value, spawns=spawns)
 
     def _globals(self, program: Program) -> Iterator[Finding]:
@@ -233,8 +234,8 @@ def _set_by_constructor(program: Program, cls: cst.ClassDef) -> Iterator[Store]:
                         yield store
 
 
-def _is_used_on_both_sides(program: Program, store: Store) -> bool:
-    """Is the attribute read in the child and in the parent?"""
+def _is_shared(program: Program, store: Store) -> bool:
+    """Is the attribute read in the child, and does the parent read it or hand it over?"""
     classes = program.evaluator.classes
     name = store.node.attr.value
     sides = program.sides
@@ -253,4 +254,16 @@ def _is_used_on_both_sides(program: Program, store: Store) -> bool:
                 in_child = True
             else:
                 in_parent = True
-    return in_child and in_parent
+    return in_child and (in_parent or _is_handed_over(program, store))
+
+
+def _is_handed_over(program: Program, store: Store) -> bool:
+    """Is it made outside of the class, and comes as an argument?"""
+    constructor = program.tree.function_of(store.node).node
+    values = program.evaluator.stored(store)
+    return not any(isinstance(value, Made) for value in values) and any(
+        isinstance(value, Result)
+        and _primitive((value,))
+        and not program.tree.is_within(value.site, constructor)
+        for value in values
+    )
