@@ -175,6 +175,10 @@ def _count(program: Program, gift: Gift, entries: list[Entry], channel: Channel)
     if task is None or task.shape.role == "process":
         if task is not None and not task.receivers:  # torch's spawn()
             return program.concurrency.total(entries, channel[0])
+        loops = program.loops
+        if isinstance(gift.node, (cst.Name, cst.Subscript)):
+            if any(loops.varies(gift.node, loop) for loop in loops.around(gift.call)):
+                return 1  # each turn gives another end: ``for end in (left, right):``
         return program.concurrency.times(gift.call, channel[0])
     if all(program.concurrency.has_one_worker(made) for made in task.receivers):
         return 1

@@ -398,6 +398,8 @@ def _shared_state_changes(program: Program, constructor: Constructor, loop: Loop
         elif isinstance(node, cst.Call):
             if program.tree.qualified(node.func) in _SURROUNDINGS:
                 return True
+            if node in program.api_calls("set_start_method"):
+                return True
     for name in _globals_of_workers(program, constructor):
         for binding in program.module_state.bindings(name):
             where = program.tree.function_of(binding.node).node
