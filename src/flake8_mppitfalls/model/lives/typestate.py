@@ -405,12 +405,20 @@ class Typestate:
         return self._settles_in(getattr(block, "body", block))
 
     def _settles_in(self, block: cst.CSTNode) -> bool:
-        final = getattr(block, "finalbody", None)
-        return any(
-            self._tree.is_within(node, block)
-            and (final is None or not self._tree.is_within(node, final))
-            for node in self._settling
-        )
+        return block in self._settled
+
+    @cached_property
+    def _settled(self) -> set[cst.CSTNode]:
+        """What holds a close(), terminate() or start(); a ``try`` not for what its end holds."""
+        found: set[cst.CSTNode] = set()
+        for node in self._settling:
+            found.add(node)
+            child = node
+            for parent in self._tree.ancestors(node):
+                if child is not getattr(parent, "finalbody", None):
+                    found.add(parent)
+                child = parent
+        return found
 
     # -- tests ---------------------------------------------------------------------------------
 
