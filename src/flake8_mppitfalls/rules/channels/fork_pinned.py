@@ -47,6 +47,7 @@ class ForkPinned(Rule):
 
     Known limits:
         A test by a name of another module counts as one of the platform where its name says so.
+        What the constructor of a class decides for Windows is not followed into its methods.
 
     References:
         Python documentation, ``multiprocessing``, "Contexts and start methods".

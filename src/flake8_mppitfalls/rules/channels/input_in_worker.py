@@ -55,7 +55,9 @@ class InputInWorker(Rule):
 
     Known limits:
         Only what the file itself shows to read standard input; prompts of other libraries are not
-        known. Silent where the worker binds ``sys.stdin`` anew.
+        known. Silent where the worker binds ``sys.stdin`` anew, and where it reads a stream that
+        is sometimes another one. A debugger is reported, too, if it runs only when a flag takes
+        threads in the place of processes.
 
     References:
         CPython's ``Lib/multiprocessing/process.py``, ``BaseProcess._bootstrap``, and

@@ -40,7 +40,8 @@ class RunInsteadOfStart(Rule):
 
     Known limits:
         A call in the methods of the class is the class's own business, and so is a switch between
-        ``run()`` and ``start()``: ``if debug: worker.run() else: worker.start()``.
+        ``run()`` and ``start()``: ``if debug: worker.run() else: worker.start()``. Any other
+        ``run()`` that is meant to do the work right here is not told apart.
 
     References:
         Python documentation, ``multiprocessing.Process.run`` and ``Process.start``.
