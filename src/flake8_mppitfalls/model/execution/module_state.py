@@ -150,16 +150,33 @@ class ModuleState:
 
         That is so where workers read the name themselves, or call what they are given.
         """
-        if self._program.paths.owner(load) in self._shown_in_parent:
+        owner = self._program.paths.owner(load)
+        if owner in self._shown_in_parent:
             return False
         workers = self._program.sides.workers
-        if any(not workers.isdisjoint(self._functions_around(r)) for r in self.reads(load.value)):
-            return True
+        registered = self._is_registered(owner)
+        for read in self.reads(load.value):
+            if not workers.isdisjoint(self._functions_around(read)):
+                if not (registered and self._program.changes.is_only_changed(read)):
+                    return True
         return any(
             UNKNOWN in self._program.values(node.func)
             for worker in workers
             for node in self._tree.walk(worker)
             if isinstance(node, cst.Call) and self._is_parameter(node.func)
+        )
+
+    def _is_registered(self, function: cst.CSTNode) -> bool:
+        """``@app.route("/status")``: an object of the module calls it, where that is served."""
+        return isinstance(function, cst.FunctionDef) and any(
+            isinstance(call, cst.Call)
+            and isinstance(call.func, cst.Attribute)
+            and isinstance(call.func.value, cst.Name)
+            and any(
+                b.kind is Bound.ASSIGN and isinstance(b.value, cst.Call)
+                for b in self._tree.module_scope.bindings.get(call.func.value.value, ())
+            )
+            for call in (decorator.decorator for decorator in function.decorators)
         )
 
     @cached_property
