@@ -143,7 +143,9 @@ class SerialisedTasks(Rule):
             for turn in turns.of(start, join):
                 if turns.others(turn, site):
                     continue
-                if _compares_contexts(program, site, turn.loop):
+                if _compares_contexts(program, site, turn.loop) or (
+                    turn.is_one_call and _runs_anything(program, given)
+                ):
                     continue
                 if isinstance(turn.loop, cst.While) and not any(
                     program.loops.varies(node, turn.loop) for node in given
@@ -208,6 +210,16 @@ def _turns(program: Program, task: Task, awaiting: cst.CSTNode) -> Iterator[Turn
             yield Turn(outer, (task.call,), (awaiting,))
     else:
         yield from program.turns.of(task.call, awaiting, task.receivers)
+
+
+def _runs_anything(program: Program, given: list[cst.BaseExpression]) -> bool:
+    """``def apart(f, *args): Process(target=f, args=args)``: in a process of its own on purpose."""
+    return any(
+        binding.kind is Bound.PARAMETER
+        for node in given
+        if isinstance(node, cst.Name)
+        for binding in program.tree.lookup(node)
+    )
 
 
 def _compares_contexts(program: Program, site: cst.Call, loop: Loop) -> bool:
