@@ -65,6 +65,11 @@ BY_DILL_TOO = (
         "pygame.time.Clock pygame.font.Font pygame.mixer.Sound",
     ),
     ("a boto3 client", "boto3.client boto3.resource"),
+    (
+        "a Qt signal",
+        "PyQt5.QtCore.pyqtSignal PyQt6.QtCore.pyqtSignal PySide2.QtCore.Signal "
+        "PySide6.QtCore.Signal",
+    ),
     ("an SQLAlchemy engine", "sqlalchemy.create_engine sqlalchemy.engine.create_engine"),
 )
 

@@ -23,6 +23,9 @@ _INSTEAD = {
     "an open directory": "pass the path",
     "os.environ": "pass dict(os.environ)",
     "a coroutine": "run it in the worker",
+    "a Qt signal": "emit it in the parent, for what the worker sends",
+    "a Qt object": "pass what is needed of it",
+    "a tkinter object": "pass what is needed of it",
 }
 
 
