@@ -92,13 +92,10 @@ class Containers:
     def _under(self, container: Container, wanted: object) -> Values:
         groups: list[Values] = []
         for expression, nested in self.contributions(container):
-            values = self._evaluator.values(expression)
-            if nested:
-                groups.append(self.elements(values))
-                continue
-            key = self._key_of(expression)
+            key = None if nested else self._key_of(expression)
             if key is None or key == wanted:
-                groups.append(values)
+                values = self._evaluator.values(expression)
+                groups.append(self.elements(values) if nested else values)
         return union((), *groups) or (UNKNOWN,)
 
     def _key_of(self, value: cst.BaseExpression) -> object:
