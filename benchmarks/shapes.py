@@ -240,9 +240,12 @@ def partials(count: int) -> str:
 def decorators(count: int) -> str:
     """Decorators by decorators."""
     first = "def d0(f):\n    return f\n\n\n"
-    block = "@d@\ndef d@@(f):\n    def g(*x):\n        return f(*x)\n\n    return g\n\n\n"
+    body = "".join(
+        f"@d{i}\ndef d{i + 1}(f):\n    def g(*x):\n        return f(*x)\n\n    return g\n\n\n"
+        for i in range(count)
+    )
     last = f"@d{count}\ndef work(x):\n    return x\n\n\n"
-    return HEAD + first + _many(count, block) + last + "multiprocessing.Pool(2).map(work, [1])\n"
+    return HEAD + first + body + last + "multiprocessing.Pool(2).map(work, [1])\n"
 
 
 def conditions(count: int) -> str:
