@@ -228,8 +228,23 @@ class Crossing:
             if self._is_wrapped_anew(part.value.node, part.node):
                 yield _culprit(part, Stop(Obstacle.LOCAL, part.value, "the wrapper"))
                 return
+        if self._is_of_other_caller(part):
+            return
         for stop in self._stops(part.value, transport, part.node, at):
             yield _culprit(part, stop)
+
+    def _is_of_other_caller(self, part: Part) -> bool:
+        """``for chunk in chunks(jobs, 9)``: did another caller of ``chunks()`` give it?"""
+        site = getattr(part.value, "site", None)
+        sides = self._program.sides
+        for _, call in self._calls_behind(part.node) if isinstance(site, cst.CSTNode) else ():
+            functions = sides.functions(self._evaluator.values(call.func))
+            if not functions or self._tree.is_within(site, call):
+                return False
+            if any(self._tree.is_within(site, f) for f in sides.reach(functions)):
+                return False
+            return not any(part.value in self.opened(arg.value) for arg in call.args)
+        return False
 
     def _is_wrapped_anew(self, inner: cst.FunctionDef, node: cst.BaseExpression) -> bool:
         """Is it the result of ``timed(work)``, with the name of ``work``, but not in its place?"""

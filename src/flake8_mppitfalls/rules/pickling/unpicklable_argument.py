@@ -75,8 +75,7 @@ class UnpicklableArgument(Rule):
         elements are sent. Sockets and ``Connection`` objects are sent by reducers that
         ``multiprocessing`` has for them; views of a plain dict, too, once
         ``multiprocessing.managers`` is imported. Thread locks and queues given to a ``Process`` are
-        MPP305, objects that hold such a thing MPP204. What a function of several callers returns
-        may be what any of them gave it.
+        MPP305, objects that hold such a thing MPP204.
 
     References:
         Python documentation, "What can be pickled and unpickled?"; CPython's
