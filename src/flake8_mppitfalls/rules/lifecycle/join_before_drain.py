@@ -66,7 +66,8 @@ class JoinBeforeDrain(Rule):
 
     Known limits:
         A single constant that the worker puts is no finding. Neither is a queue from which
-        another process, or a thread of the parent, reads.
+        another process, or a thread of the parent, reads, nor a ``join()`` where a test says that
+        the process has ended.
 
     References:
         Python documentation, ``multiprocessing``, "Joining processes that use queues"; CPython's

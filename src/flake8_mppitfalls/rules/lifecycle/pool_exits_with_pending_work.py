@@ -18,7 +18,8 @@ class PoolExitsWithPendingWork(Rule):
         Finds ``apply_async()``, ``map_async()``, ``starmap_async()``, ``imap()`` and
         ``imap_unordered()`` in a ``with`` block of their pool (of processes or threads) from
         which a path leads to the end of the block without waiting: no ``get()`` or ``wait()``
-        on the result, no iteration over it, and no ``close()`` and ``join()`` of the pool.
+        on the result, no iteration over it, and no ``close()`` and ``join()`` of the pool. Also
+        in a function of the module to which the block hands the pool.
 
     Why it is bad:
         Leaving the block calls ``terminate()``, not ``close()`` and ``join()``: what is not yet

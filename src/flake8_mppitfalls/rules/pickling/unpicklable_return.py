@@ -69,7 +69,8 @@ class UnpicklableReturn(Rule):
 
     Known limits:
         Only the function that is handed over is looked at, not what it calls; decorated functions
-        are left alone. A generator as the target of a ``Process`` is MPP706.
+        are left alone, and so is what has come to the worker as an argument. A generator as the
+        target of a ``Process`` is MPP706.
 
     References:
         Python documentation, "What can be pickled and unpickled?"; CPython's

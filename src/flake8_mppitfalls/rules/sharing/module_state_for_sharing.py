@@ -23,7 +23,8 @@ class ModuleStateForSharing(Rule):
     What it does:
         Finds a list, dict, set, deque, ``Counter`` or object of the module's classes, made at
         module level, that a worker function changes in place (by a method, ``x[k] = …``,
-        ``x.attr = …``, ``x[k] += …``) and that code of the parent reads afterwards.
+        ``x.attr = …``, ``x[k] += …``) and that code of the parent reads afterwards. The same for
+        what a class of the module keeps for all its objects, changed by its name or ``cls``.
 
     Why it is bad:
         Every process has its own copy of the module and of all that it holds. The worker's
