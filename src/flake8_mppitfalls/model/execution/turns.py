@@ -182,7 +182,7 @@ class Turns:
             return True  # it is tried until it is done
         if self._loops.is_in_several_threads(turn.start[0]):
             return True
-        if self._has_own_pool(turn):
+        if self._has_own_pool(turn) or self._asks_user(loop):
             return True
         fed = self._loops.fed_by(awaiting, loop)
         if start is not awaiting:
@@ -197,6 +197,13 @@ class Turns:
         if any(self._loops.is_fed(node, fed) for node in given):
             return True
         return self._loops.is_ended_by(awaiting, loop, fed)
+
+    def _asks_user(self, loop: Loop) -> bool:
+        """``while True: line = input()``: who is asked has to see the answer first."""
+        return any(
+            self._tree.is_within(call, loop) and self._tree.qualified(call.func) == "input"
+            for call in self._tree.calls_of.get("input", ())
+        )
 
     def _has_own_pool(self, turn: Turn) -> bool:
         """``for pool in pools:``"""

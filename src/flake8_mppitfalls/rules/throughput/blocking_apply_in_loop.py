@@ -42,8 +42,8 @@ class BlockingApplyInLoop(Rule):
     Known limits:
         Silent where the loop has to wait: it tries one task again until it is done, the arguments
         come from the result of an earlier turn, or the result decides whether there is another
-        turn; where several threads run the loop; and where the pool has one worker, or is made in
-        the loop itself.
+        turn; where several threads run the loop, or it asks the user for each task; and where the
+        pool has one worker, or is made in the loop itself.
 
     References:
         Python documentation, ``multiprocessing.pool.Pool.apply``: "it blocks until the result is
