@@ -47,9 +47,10 @@ class ApplyAsyncWithoutErrorCallback(Rule):
         or give the call an ``error_callback``.
 
     Known limits:
-        A result that is returned, passed on or stored where it can't be followed counts as
-        fetched. ``**kwargs`` may hold the callback. In a ``with`` block that kills the task
-        MPP403 speaks.
+        A result that is returned, passed on or stored where it can't be followed
+        counts as fetched; in a script, what its own functions give and its
+        attributes keep is followed. ``**kwargs`` may hold the callback. In a ``with`` block that
+        kills the task MPP403 speaks.
 
     References:
         Python documentation, ``multiprocessing.pool.Pool.apply_async`` and

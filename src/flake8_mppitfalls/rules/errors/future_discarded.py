@@ -43,8 +43,9 @@ class FutureDiscarded(Rule):
                 future.result()  # raises what the worker raised
 
     Known limits:
-        A future that is returned, passed on or stored where it can't be followed counts as looked
-        at. One with ``add_done_callback()`` is MPP605's matter.
+        A future that is returned, passed on or stored where it can't be followed
+        counts as looked at; in a script, what its own functions give and its
+        attributes keep is followed. One with ``add_done_callback()`` is MPP605's matter.
 
     References:
         Python documentation, ``concurrent.futures.Future.result`` and

@@ -37,8 +37,10 @@ class LazyResultsDiscarded(Rule):
                     pass  # raises what the worker raised
 
     Known limits:
-        An iterator that is returned, passed on or stored where it can't be followed counts as
-        taken. In a ``with`` block of a pool that kills the tasks MPP403 speaks.
+        An iterator that is returned, passed on or stored where it can't be followed
+        counts as taken; in a script, what its own functions give and its
+        attributes keep is followed. In a ``with`` block of a pool that kills the tasks MPP403
+        speaks.
 
     References:
         Python documentation, ``concurrent.futures.Executor.map``: "If a fn call raises an

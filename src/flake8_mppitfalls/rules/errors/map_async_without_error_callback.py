@@ -42,9 +42,10 @@ class MapAsyncWithoutErrorCallback(Rule):
         or keep the result and call ``get()`` on it.
 
     Known limits:
-        A result that is returned, passed on or stored where it can't be followed counts as
-        fetched. ``**kwargs`` may hold the callback. In a ``with`` block that kills the tasks
-        MPP403 speaks.
+        A result that is returned, passed on or stored where it can't be followed
+        counts as fetched; in a script, what its own functions give and its
+        attributes keep is followed. ``**kwargs`` may hold the callback. In a ``with`` block that
+        kills the tasks MPP403 speaks.
 
     References:
         Python documentation, ``multiprocessing.pool.Pool.map_async`` and

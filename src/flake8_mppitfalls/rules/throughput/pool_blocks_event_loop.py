@@ -18,8 +18,9 @@ class PoolBlocksEventLoop(Rule):
     What it does:
         Finds, in an ``async def``, calls that wait for processes: ``pool.map()``,
         ``pool.apply()``, ``get()`` of an asynchronous result, ``result()`` of a process executor's
-        future, going through ``executor.map()``, ``join()`` of a process; and ``with`` blocks of a
-        process executor whose end waits for a task that nothing inside awaits.
+        future, going through ``executor.map()``, ``join()`` of a process; and the end of a ``with``
+        block of a process executor, its ``shutdown()`` or the ``join()`` of a pool, where it waits
+        for a task that the coroutine has not awaited.
 
     Why it is bad:
         The call does not come back to the event loop before the processes are done. Until then no
