@@ -13,7 +13,15 @@ from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.runs import Runs, Step
 from flake8_mppitfalls.model.execution.startmethods import METHODS, SPAWNING
-from flake8_mppitfalls.model.values import DEFAULT, Constant, External, Made, Member, Result
+from flake8_mppitfalls.model.values import (
+    DEFAULT,
+    Constant,
+    External,
+    Instance,
+    Made,
+    Member,
+    Result,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,6 +156,8 @@ class Starts:
                 yield call
             return
         for value in self._evaluator.values(call):
+            if isinstance(value, Instance) and self._fills_fields(value, call):
+                yield call
             if not isinstance(value, Made) or value.site is not call or value.method != DEFAULT:
                 continue
             if value.kind is api.Kind.PROXY or value.name not in api.MAKERS:
@@ -157,6 +167,20 @@ class Starts:
                 continue  # spawn is what it takes then
             if api.MAKERS[value.name].fixes_context or value.kind is api.Kind.CONTEXT:
                 yield call
+
+    def _fills_fields(self, value: Instance, call: cst.Call) -> bool:
+        """Does making a dataclass make a queue or lock of the default context for a field?"""
+        records = self._evaluator.records
+        fields = records.fields(value.cls) if value.site is call else []
+        return any(
+            isinstance(made, Made)
+            and made.method == DEFAULT
+            and made.name in api.MAKERS
+            and api.MAKERS[made.name].fixes_context
+            for name in fields
+            if argument(call, fields, name) is None
+            for made in records.values(value, name) or ()
+        )
 
     def asks_start_method(self, call: cst.Call) -> bool:
         """True for a call of ``get_start_method`` of the default context."""
