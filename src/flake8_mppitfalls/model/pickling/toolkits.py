@@ -1,8 +1,9 @@
 """What of well-known toolkits and clients can't be pickled, as a table.
 
-Each row was checked by pickling the thing with ``multiprocessing.reduction.ForkingPickler`` and
-with ``dill`` under CPython 3.11. What is not in it is unknown; plain values (``QColor``,
-``QPoint``, ``pygame.Rect``) and ``serial.Serial`` do cross.
+The rows were checked by pickling the things with ``multiprocessing.reduction.ForkingPickler`` and
+with ``dill`` under CPython 3.11; those of PyQt6, PySide2 and most widgets of tkinter are taken over
+from their likes. What is not in it is unknown; plain values (``QColor``, ``QPoint``,
+``pygame.Rect``) and ``serial.Serial`` do cross.
 """
 
 from __future__ import annotations
