@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -176,7 +177,16 @@ class Classes:
 
     def subclasses(self, cls: cst.ClassDef) -> list[cst.ClassDef]:
         """The classes of this module that derive from ``cls``."""
-        return [c for c in self._tree.nodes(cst.ClassDef) if c is not cls and cls in self.mro(c)]
+        return self._subclasses.get(cls, [])
+
+    @cached_property
+    def _subclasses(self) -> dict[cst.ClassDef, list[cst.ClassDef]]:
+        found: dict[cst.ClassDef, list[cst.ClassDef]] = {}
+        for cls in self._tree.nodes(cst.ClassDef):
+            for base in self.mro(cls):
+                if base is not cls:
+                    found.setdefault(base, []).append(cls)
+        return found
 
     def stores(self, name: str) -> list[Store]:
         """All assignments to an attribute of this name, whatever the receiver."""
