@@ -237,7 +237,9 @@ class Crossing:
         """``for chunk in chunks(jobs, 9)``: did another caller of ``chunks()`` give it?"""
         site = getattr(part.value, "site", None)
         sides = self._program.sides
-        for _, call in self._calls_behind(part.node) if isinstance(site, cst.CSTNode) else ():
+        if not isinstance(site, cst.CSTNode):
+            return False
+        for _, call in self._calls_behind(part.node):
             functions = sides.functions(self._evaluator.values(call.func))
             if not functions or self._tree.is_within(site, call):
                 return False
