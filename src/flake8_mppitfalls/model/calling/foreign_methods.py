@@ -43,7 +43,7 @@ def _lacks(program: Program, node: cst.Attribute, kind: api.Kind) -> bool:
         return False
     name = node.attr.value
     receivers = [v for v in program.values(node.value) if not is_none(v)]
-    values = [m for v in receivers for m in program.evaluator.member(v, name, node)]
+    values = [m for v in receivers for m in program.evaluator.members.of(v, name, node)]
     if not values or not all(
         isinstance(v, Member) and v.receiver.kind is kind and _is_plain(program, v.receiver)
         for v in values

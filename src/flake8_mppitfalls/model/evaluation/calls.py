@@ -145,7 +145,7 @@ class Calls:
             attribute = self._evaluator.text(call.args[1].value)
             if attribute is not None and first is not None:
                 groups = [
-                    self._evaluator.member(v, attribute, call)
+                    self._evaluator.members.of(v, attribute, call)
                     for v in self._evaluator.values(first)
                 ]
                 return union((), *groups)

@@ -196,6 +196,10 @@ class Classes:
             known = self._stores[name] = [store for store in found if store is not None]
         return known
 
+    def is_property(self, function: cst.FunctionDef) -> bool:
+        """Is it called by reading an attribute?"""
+        return any(name in _PROPERTIES for name in decorator_names(self._tree, function))
+
     def store_of(self, node: cst.Attribute) -> Store | None:
         """The assignment of which ``node`` is the target, or ``None`` where it is read."""
         path: tuple[int, ...] = ()
@@ -226,6 +230,7 @@ class Classes:
         return None
 
 
+_PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 _HOLDING_TARGETS: frozenset[type] = frozenset(
     {
         cst.Element,

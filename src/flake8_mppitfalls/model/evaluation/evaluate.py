@@ -8,7 +8,6 @@ others. Nothing is computed before it is asked for, and every answer is kept.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -16,11 +15,11 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.annotations import Annotations
 from flake8_mppitfalls.model.evaluation.calls import Calls, class_of
-from flake8_mppitfalls.model.evaluation.classes import Classes, Store, decorator_names
+from flake8_mppitfalls.model.evaluation.classes import Classes, Store
 from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Containers
-from flake8_mppitfalls.model.evaluation.overwriting import Overwriting
+from flake8_mppitfalls.model.evaluation.members import Members
+from flake8_mppitfalls.model.evaluation.parameters import Parameters
 from flake8_mppitfalls.model.evaluation.records import Records
-from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.pickling import toolkits
 from flake8_mppitfalls.model.values import (
     DEFAULT,
@@ -40,11 +39,9 @@ from flake8_mppitfalls.model.values import (
     Member,
     Partial,
     Result,
-    ResultMember,
     Value,
     Values,
     is_none,
-    is_plain,
     union,
 )
 from flake8_mppitfalls.syntax.flow import Flow
@@ -65,13 +62,8 @@ ROOM = 15
 """So much less deep an expression is asked again whose answer the depth cut short."""
 
 
-_PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 _ENTERING = frozenset({"enter_context", "enter_async_context"})
 """Methods of ``contextlib.ExitStack`` that give what the context manager's entry gives."""
-
-
-_UNSAID: Values = (UNKNOWN,)
-"""For an attribute of which the class does not say anything; told apart by identity."""
 
 
 class Evaluator:
@@ -85,7 +77,8 @@ class Evaluator:
         self.annotations = Annotations(self)
         self.containers = Containers(self)
         self.calls = Calls(self)
-        self._overwriting = Overwriting(self)
+        self.parameters = Parameters(self)
+        self.members = Members(self)
         self.records = Records(self)
         self._known: dict[object, Values] = {}
         self._bound: dict[object, Values] = {}
@@ -94,8 +87,6 @@ class Evaluator:
         self._reaching: dict[cst.CSTNode, list[Binding]] = {}
         self._reads: dict[tuple[Scope, str], dict[Binding, list[cst.Name]]] = {}
         self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
-        self._attributes: dict[object, Values] = {}
-        self._stores: dict[tuple[cst.ClassDef, str], list[Store]] = {}
         self._depth = 0
         self._active: set[object] = set()
         self._cut = 0
@@ -103,6 +94,11 @@ class Evaluator:
         self._shallow: dict[object, tuple[int, Values]] = {}
         self._steps = 0
         self._most_steps = 4_000 + len(tree.parents) // 4
+
+    @property
+    def cuts(self) -> int:
+        """How often an answer was cut short so far."""
+        return self._cut + self._too_deep
 
     # -- expressions ---------------------------------------------------------------------------
 
@@ -251,7 +247,7 @@ class Evaluator:
         if kind is Bound.CLASS and isinstance(node, cst.ClassDef):
             return (Class(node),)
         if kind is Bound.PARAMETER:
-            return self._parameter(binding)
+            return self.parameters.of(binding)
         if kind is Bound.ANNOTATED:
             return self.annotations.of(binding.annotation)
         if kind is Bound.AUGMENTED:
@@ -292,75 +288,12 @@ class Evaluator:
                 return union(tuple(v for v in values if v is not UNKNOWN), declared)
         return values
 
-    # -- parameters ----------------------------------------------------------------------------
-
-    def _parameter(self, binding: Binding) -> Values:
-        param = binding.node
-        function = binding.scope.node
-        assert isinstance(param, cst.Param)
-        if isinstance(function, cst.FunctionDef):
-            own = self._own_object(function, param)
-            if own is not None:
-                return (own,)
-        if isinstance(param.star, str) and param.star:
-            return self._starred(function, param)
-        groups: list[Values] = []
-        references = self.references.wherever(function)
-        is_left_out = not references
-        for reference in references:
-            given = list(self.references.given_by(reference, function, param))
-            groups += [self.given(one) for one in given]
-            is_left_out = is_left_out or not given
-        declared = self.annotations.of(binding.annotation) if binding.annotation is not None else ()
-        undecided = not groups or any(UNKNOWN in group for group in groups)
-        if param.default is not None and is_left_out:
-            groups.append(self.values(param.default))
-        found = tuple(v for v in union((), *groups) if v is not UNKNOWN)
-        if declared and all(is_plain(v) for v in declared):
-            # What tests like ``isinstance(x, str)`` let through is not followed.
-            found = tuple(v for v in found if not isinstance(v, (Instance, Made)))
-        if declared and declared != (UNKNOWN,):
-            if undecided or all(is_none(v) for v in found):
-                return union(found, declared)
-            return found
-        if not found:
-            return (UNKNOWN,)
-        return (*found, UNKNOWN) if undecided else found
-
-    def _starred(self, function: cst.CSTNode, param: cst.Param) -> Values:
-        """``*args`` and ``**kwargs``: a tuple and a dict of what the calls give besides."""
-        calls = self.references.calls(function)
-        if not calls:
-            return (UNKNOWN,)  # the annotation says what its elements are
-        container = Container(param, "dict" if param.star == "**" else "tuple")
-        everywhere = len(calls) == len(self.references.wherever(function))
-        return (container,) if everywhere else (container, UNKNOWN)
-
     def given(self, given: Given) -> Values:
         """What an argument may be that a call or a worker API call gives."""
         values = self.values(given.expression)
         for step in given.path:
             values = self.containers.at(values, step)
         return values
-
-    def _own_object(self, function: cst.FunctionDef, param: cst.Param) -> Value | None:
-        """``self`` or ``cls``: the first parameter of a method."""
-        names = positional_names(function.params)
-        if not names or names[0] != param.name.value:
-            return None
-        cls = self.classes.of_method(function)
-        if cls is None:
-            return None
-        decorators = decorator_names(self.tree, function)
-        if "staticmethod" in decorators:
-            return None
-        if "classmethod" in decorators or function.name.value in {
-            "__new__",
-            "__init_subclass__",
-            "__class_getitem__",
-        }:
-            return Class(cls)
-        return self.instance(cls, None)
 
     def instance(self, cls: cst.ClassDef, site: cst.CSTNode | None) -> Value:
         """An instance of ``cls``: a made thing where it derives from a class of the process API."""
@@ -387,144 +320,8 @@ class Evaluator:
         name = node.attr.value
         if name == "__class__":
             return class_of(self.values(node.value)) or (UNKNOWN,)
-        groups = [self.member(value, name, node) for value in self.values(node.value)]
+        groups = [self.members.of(value, name, node) for value in self.values(node.value)]
         return union((), *groups) if groups else ()
-
-    def member(self, value: Value, name: str, node: cst.CSTNode) -> Values:
-        """The attribute ``name`` of a value; ``node`` is where it is read."""
-        if isinstance(value, External):
-            return (External(f"{value.name}.{name}", value.method),)
-        if isinstance(value, Made):
-            if value.cls is not None:
-                found = self.attribute_values(value.cls, name, value, node)
-                if found is not None:
-                    return found
-            if value.kind is api.Kind.CONTEXT and name in api.CONTEXT_MEMBERS:
-                package = value.flavour or "multiprocessing"
-                if package == "torch":
-                    package = "torch.multiprocessing"
-                return (External(f"{package}.{name}", value.method),)
-            return (Member(value, name),)
-        if isinstance(value, (Instance, Class)):
-            cls = value.cls if isinstance(value, Instance) else value.node
-            found = self.attribute_values(cls, name, value, node)
-            return found if found is not None else (UNKNOWN,)
-        if isinstance(value, Result):
-            inherited = self._inherited(value, name) if value.name == "super" else ()
-            return inherited or (ResultMember(value, name),)
-        return (UNKNOWN,)
-
-    def _inherited(self, value: Result, name: str) -> Values:
-        """``super().name`` where that is a method of a base class of this module."""
-        function = self.tree.function_of(value.site).node
-        cls = self.classes.of_method(function)
-        if cls is None or not isinstance(function, cst.FunctionDef) or not function.params.params:
-            return ()
-        own = self._own_object(function, function.params.params[0])
-        method = self.classes.inherited(cls, name)
-        if method is None or not isinstance(own, (Instance, Made, Class)):
-            return ()
-        return self._method_values(method, own)
-
-    def attribute_values(
-        self,
-        cls: cst.ClassDef,
-        name: str,
-        receiver: Instance | Made | Class,
-        at: cst.CSTNode | None = None,
-    ) -> Values | None:
-        """What ``receiver.name`` may be (where ``at`` reads it), or ``None``: unsaid."""
-        alone = self._overwriting.alone(at)
-        if alone:
-            return union((), *(self.stored(store) for store in alone))
-        stores = self.stores(cls, name)
-        gone = self._overwriting.gone(at) if len(stores) > 1 else []
-        left = tuple(store for store in stores if store not in gone) if gone else tuple(stores)
-        key = (cls, name, receiver, left)
-        found = self._attributes.get(key)
-        if found is None:
-            ask = partial(self._attribute_values, *key)
-            found = self.once(key, self._attributes, ask)
-        return None if found is _UNSAID else found
-
-    def _attribute_values(
-        self,
-        cls: cst.ClassDef,
-        name: str,
-        receiver: Instance | Made | Class,
-        stores: tuple[Store, ...],
-    ) -> Values:
-        groups: list[Values] = []
-        field = self.records.values(receiver, name) if not isinstance(receiver, Class) else None
-        if field is not None:
-            groups.append(field)
-        for c in self.classes.mro(cls) if field is None else ():
-            bindings = self.tree.scopes[c].bindings.get(name, ())
-            for binding in bindings:
-                if isinstance(binding.node, cst.FunctionDef):
-                    groups.append(self._method_values(binding.node, receiver))
-                elif isinstance(receiver, Class) and self._is_member(c, binding):
-                    groups.append((Instance(c, binding.node),))
-                else:
-                    groups.append(self.bound(binding))
-            if bindings:
-                break
-        groups += [self.stored(store) for store in stores]
-        return union((), *groups) if groups else _UNSAID
-
-    def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
-        """Is it a member of an ``Enum``?"""
-        if binding.kind is not Bound.ASSIGN or binding.name.startswith("_"):
-            return False
-        return self.classes.is_enumeration(cls)
-
-    def stores(self, cls: cst.ClassDef, name: str) -> list[Store]:
-        """The assignments to the attribute ``name`` of instances of ``cls`` (or of the class)."""
-        known = self._stores.get((cls, name))
-        if known is not None:
-            return known
-        cuts = self._cut + self._too_deep
-        family = set(self.classes.mro(cls))
-        found = [
-            store
-            for store in self.classes.stores(name)
-            if any(self._class_of(v) in family for v in self.values(store.node.value))
-            or self._is_own_in(store.node.value, cls)
-        ]
-        if self._depth == 0 or self._cut + self._too_deep == cuts:
-            self._stores[cls, name] = found
-        return found
-
-    def _is_own_in(self, receiver: cst.BaseExpression, cls: cst.ClassDef) -> bool:
-        """``self`` in a subclass of ``cls`` is an instance of ``cls`` too."""
-        return any(
-            isinstance(v, (Instance, Made)) and v.cls is not None and cls in self.classes.mro(v.cls)
-            for v in self.values(receiver)
-        )
-
-    @staticmethod
-    def _class_of(value: Value) -> cst.ClassDef | None:
-        if isinstance(value, (Instance, Made)):
-            return value.cls
-        if isinstance(value, Class):
-            return value.node
-        return None
-
-    def is_property(self, function: cst.FunctionDef) -> bool:
-        """Is it called by reading an attribute?"""
-        return any(name in _PROPERTIES for name in decorator_names(self.tree, function))
-
-    def _method_values(
-        self, function: cst.FunctionDef, receiver: Instance | Made | Class
-    ) -> Values:
-        decorators = decorator_names(self.tree, function)
-        if any(name in _PROPERTIES for name in decorators):
-            return self.returned(function)
-        if "staticmethod" in decorators:
-            return (Function(function),)
-        if isinstance(receiver, Class) and "classmethod" not in decorators:
-            return (Function(function),)
-        return (BoundMethod(function, receiver),)
 
     # -- calls ---------------------------------------------------------------------------------
 
@@ -540,7 +337,7 @@ class Evaluator:
             if containers:
                 groups = [self.containers.called(v, func.attr.value, node) for v in containers]
                 others = [v for v in values if not isinstance(v, Container)]
-                members = (self.member(v, func.attr.value, func) for v in others)
+                members = (self.members.of(v, func.attr.value, func) for v in others)
                 groups += [self.calls.of(v, node) for v in union((), *members)]
                 return union((), *groups)
         groups = [self.calls.of(value, node) for value in self.values(func)]

@@ -509,7 +509,7 @@ class _Tracer:
             for site in self._references.calls(function):
                 self._follow(site.call, depth, through)
             cls = self._evaluator.classes.of_method(function)
-            if cls is not None and self._evaluator.is_property(function):
+            if cls is not None and self._evaluator.classes.is_property(function):
                 for read in self.reads_of_attribute(function.name.value, {cls}):
                     self._follow(read, depth, through)
 

@@ -266,7 +266,7 @@ class Events:
     def _add_reads(self, function: cst.FunctionDef) -> Iterator[Scope]:
         """Reading a property calls it; gives the functions that do."""
         cls = self._program.evaluator.classes.of_method(function)
-        if cls is None or not self._program.evaluator.is_property(function):
+        if cls is None or not self._program.evaluator.classes.is_property(function):
             return
         if not self.naming.is_only_one(cls):
             return
@@ -402,7 +402,9 @@ def hands_on(program: Program, kind: api.Kind, use: Use) -> bool:
         # In the callers its uses are among the uses; nothing is lost.
         function = program.tree.function_of(use.node).node
         if isinstance(function, cst.FunctionDef):
-            if program.references.calls(function) or program.evaluator.is_property(function):
+            if program.references.calls(function) or program.evaluator.classes.is_property(
+                function
+            ):
                 return False
     return use.name != "contextlib.closing" and not is_run_in_executor(program, use)
 

@@ -63,7 +63,7 @@ class Handovers:
             return
         reached = self._program.sides.reach((method.node,))
         for name, attributes in self._tree.attributes.items():
-            stores = self._program.evaluator.stores(cls, name)
+            stores = self._program.evaluator.members.stores(cls, name)
             if not stores:
                 continue
             used = any(

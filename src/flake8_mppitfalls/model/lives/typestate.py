@@ -499,7 +499,7 @@ class Typestate:
         if not isinstance(scope.node, cst.FunctionDef):
             return False
         callers = bool(self._program.references.calls(scope.node))
-        callers = callers or self._program.evaluator.is_property(scope.node)
+        callers = callers or self._program.evaluator.classes.is_property(scope.node)
         if scope is self._home:
             return self._events.is_returned and callers
         if callers or scope in self._events.entered:

@@ -302,7 +302,7 @@ class CountedNames:
     def _in_class(self, cls: cst.ClassDef, name: str, here: Scope) -> Amounts:
         """What an attribute is when another method has run."""
         scopes: dict[tuple[Scope, str], None] = {}
-        for store in self._evaluator.stores(cls, name):
+        for store in self._evaluator.members.stores(cls, name):
             scopes[self._tree.function_of(store.node), dotted_name(store.node)] = None
         later = [pair for pair in scopes if not self._is_creation(pair[0])]
         groups = [self._at_end(scope, key) for scope, key in (later or scopes)]

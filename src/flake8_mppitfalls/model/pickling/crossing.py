@@ -394,7 +394,7 @@ class Crossing:
         elif isinstance(node, cst.Attribute):
             for value in self._evaluator.values(node.value):
                 if isinstance(value, Instance):
-                    for store in self._evaluator.stores(value.cls, node.attr.value):
+                    for store in self._evaluator.members.stores(value.cls, node.attr.value):
                         if isinstance(store.value, cst.Name):
                             yield from self._parameters_behind(store.value)
 

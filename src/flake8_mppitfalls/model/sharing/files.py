@@ -192,7 +192,7 @@ class Files:
                     if not self._is_fixed_binding(binding, depth):
                         return False
                     found = True
-            for store in self._program.evaluator.stores(cls, name):
+            for store in self._program.evaluator.members.stores(cls, name):
                 if store.path or not self.is_fixed(store.value, depth):
                     return False
                 found = True

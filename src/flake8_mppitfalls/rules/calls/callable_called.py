@@ -117,7 +117,7 @@ def _hiding(program: Program, node: cst.BaseExpression) -> Values:
     for owner in program.values(node.value):
         if not isinstance(owner, (Instance, Made)) or owner.cls is None:
             return ()
-        stores = evaluator.stores(owner.cls, node.attr.value)
+        stores = evaluator.members.stores(owner.cls, node.attr.value)
         around = [program.tree.function_of(store.node).node for store in stores]
         if evaluator.classes.method(owner.cls, "__init__") not in around:
             return ()

@@ -136,7 +136,7 @@ def _wrapped(program: Program, name: str) -> dict[str, Connected]:
 def _of_attribute(program: Program, cls: cst.ClassDef, attribute: str) -> Connected | None:
     """What an attribute is connected to that the constructor alone sets."""
     kinds: set[Connected | None] = set()
-    for store in program.evaluator.stores(cls, attribute):
+    for store in program.evaluator.members.stores(cls, attribute):
         function = program.tree.function_of(store.node).node
         if not isinstance(function, cst.FunctionDef) or function.name.value != "__init__":
             return None

@@ -125,7 +125,7 @@ class ModuleLevelPrimitive(Rule):
                 if not all(isinstance(b.value, _MAKING) for b in bindings):
                     continue
                 made = _primitive(program.evaluator.bound(bindings[0]))
-                if made is None or program.evaluator.stores(cls, name):
+                if made is None or program.evaluator.members.stores(cls, name):
                     continue
                 reads = list(program.module_state.reads_of_class(cls, name))
                 first: dict[cst.CSTNode | None, cst.CSTNode] = {}

@@ -154,7 +154,7 @@ class ThreadPrimitiveAcrossProcesses(Rule):
                 if len(bindings) != 1 or not isinstance(bindings[0].value, cst.Call):
                     continue
                 primitive = _primitive(program.evaluator.bound(bindings[0]))
-                if not primitive or program.evaluator.stores(cls, name):
+                if not primitive or program.evaluator.members.stores(cls, name):
                     continue
                 reads = list(state.reads_of_class(cls, name))
                 if not any(state.side_of(node) & Side.PARENT for node in reads):

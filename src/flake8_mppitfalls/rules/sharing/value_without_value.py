@@ -371,7 +371,7 @@ def _stored(program: Program, node: cst.Attribute) -> Values:
         cls = getattr(value, "cls", None)
         if not isinstance(cls, cst.ClassDef):
             return ()
-        stores = program.evaluator.stores(cls, node.attr.value)
+        stores = program.evaluator.members.stores(cls, node.attr.value)
         for store in stores:
             if store.kind is not Bound.AUGMENTED:
                 if is_news or not _is_overwriting(program, store, stores):

@@ -1,0 +1,185 @@
+"""Members: what the attributes of values may be."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.overwriting import Overwriting
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    BoundMethod,
+    Class,
+    External,
+    Function,
+    Instance,
+    Made,
+    Member,
+    Result,
+    ResultMember,
+    Value,
+    Values,
+    union,
+)
+from flake8_mppitfalls.syntax.scopes import Bound
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.evaluation.classes import Store
+    from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+    from flake8_mppitfalls.syntax.scopes import Binding
+
+_UNSAID: Values = (UNKNOWN,)
+"""For an attribute of which the class does not say anything; told apart by identity."""
+
+
+class Members:
+    """The part of :class:`Evaluator` that knows the attributes of objects."""
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._classes = evaluator.classes
+        self._overwriting = Overwriting(evaluator)
+        self._attributes: dict[object, Values] = {}
+        self._stores: dict[tuple[cst.ClassDef, str], list[Store]] = {}
+
+    def of(self, value: Value, name: str, node: cst.CSTNode) -> Values:
+        """The attribute ``name`` of a value; ``node`` is where it is read."""
+        if isinstance(value, External):
+            return (External(f"{value.name}.{name}", value.method),)
+        if isinstance(value, Made):
+            if value.cls is not None:
+                found = self.attribute_values(value.cls, name, value, node)
+                if found is not None:
+                    return found
+            if value.kind is api.Kind.CONTEXT and name in api.CONTEXT_MEMBERS:
+                package = value.flavour or "multiprocessing"
+                if package == "torch":
+                    package = "torch.multiprocessing"
+                return (External(f"{package}.{name}", value.method),)
+            return (Member(value, name),)
+        if isinstance(value, (Instance, Class)):
+            cls = value.cls if isinstance(value, Instance) else value.node
+            found = self.attribute_values(cls, name, value, node)
+            return found if found is not None else (UNKNOWN,)
+        if isinstance(value, Result):
+            inherited = self._inherited(value, name) if value.name == "super" else ()
+            return inherited or (ResultMember(value, name),)
+        return (UNKNOWN,)
+
+    def _inherited(self, value: Result, name: str) -> Values:
+        """``super().name`` where that is a method of a base class of this module."""
+        function = self._evaluator.tree.function_of(value.site).node
+        cls = self._classes.of_method(function)
+        if cls is None or not isinstance(function, cst.FunctionDef) or not function.params.params:
+            return ()
+        own = self._evaluator.parameters.own_object(function, function.params.params[0])
+        method = self._classes.inherited(cls, name)
+        if method is None or not isinstance(own, (Instance, Made, Class)):
+            return ()
+        return self._method_values(method, own)
+
+    def attribute_values(
+        self,
+        cls: cst.ClassDef,
+        name: str,
+        receiver: Instance | Made | Class,
+        at: cst.CSTNode | None = None,
+    ) -> Values | None:
+        """What ``receiver.name`` may be (where ``at`` reads it), or ``None``: unsaid."""
+        alone = self._overwriting.alone(at)
+        if alone:
+            return union((), *(self._evaluator.stored(store) for store in alone))
+        stores = self.stores(cls, name)
+        gone = self._overwriting.gone(at) if len(stores) > 1 else []
+        left = tuple(store for store in stores if store not in gone) if gone else tuple(stores)
+        key = (cls, name, receiver, left)
+        found = self._attributes.get(key)
+        if found is None:
+            ask = partial(self._attribute_values, *key)
+            found = self._evaluator.once(key, self._attributes, ask)
+        return None if found is _UNSAID else found
+
+    def _attribute_values(
+        self,
+        cls: cst.ClassDef,
+        name: str,
+        receiver: Instance | Made | Class,
+        stores: tuple[Store, ...],
+    ) -> Values:
+        groups: list[Values] = []
+        field = (
+            self._evaluator.records.values(receiver, name)
+            if not isinstance(receiver, Class)
+            else None
+        )
+        if field is not None:
+            groups.append(field)
+        for c in self._classes.mro(cls) if field is None else ():
+            bindings = self._evaluator.tree.scopes[c].bindings.get(name, ())
+            for binding in bindings:
+                if isinstance(binding.node, cst.FunctionDef):
+                    groups.append(self._method_values(binding.node, receiver))
+                elif isinstance(receiver, Class) and self._is_member(c, binding):
+                    groups.append((Instance(c, binding.node),))
+                else:
+                    groups.append(self._evaluator.bound(binding))
+            if bindings:
+                break
+        groups += [self._evaluator.stored(store) for store in stores]
+        return union((), *groups) if groups else _UNSAID
+
+    def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
+        """Is it a member of an ``Enum``?"""
+        if binding.kind is not Bound.ASSIGN or binding.name.startswith("_"):
+            return False
+        return self._classes.is_enumeration(cls)
+
+    def stores(self, cls: cst.ClassDef, name: str) -> list[Store]:
+        """The assignments to the attribute ``name`` of instances of ``cls`` (or of the class)."""
+        known = self._stores.get((cls, name))
+        if known is not None:
+            return known
+        family = set(self._classes.mro(cls))
+        cuts = self._evaluator.cuts
+        found = [
+            store
+            for store in self._classes.stores(name)
+            if any(self._class_of(v) in family for v in self._evaluator.values(store.node.value))
+            or self._is_own_in(store.node.value, cls)
+        ]
+        if self._evaluator.cuts == cuts:
+            self._stores[cls, name] = found
+        return found
+
+    def _is_own_in(self, receiver: cst.BaseExpression, cls: cst.ClassDef) -> bool:
+        """``self`` in a subclass of ``cls`` is an instance of ``cls`` too."""
+        return any(
+            isinstance(v, (Instance, Made))
+            and v.cls is not None
+            and cls in self._classes.mro(v.cls)
+            for v in self._evaluator.values(receiver)
+        )
+
+    @staticmethod
+    def _class_of(value: Value) -> cst.ClassDef | None:
+        if isinstance(value, (Instance, Made)):
+            return value.cls
+        if isinstance(value, Class):
+            return value.node
+        return None
+
+    def _method_values(
+        self, function: cst.FunctionDef, receiver: Instance | Made | Class
+    ) -> Values:
+        decorators = decorator_names(self._evaluator.tree, function)
+        if self._classes.is_property(function):
+            return self._evaluator.returned(function)
+        if "staticmethod" in decorators:
+            return (Function(function),)
+        if isinstance(receiver, Class) and "classmethod" not in decorators:
+            return (Function(function),)
+        return (BoundMethod(function, receiver),)
