@@ -24,6 +24,7 @@ import fuzz
 import libcst as cst
 from mutations import parsed
 
+from flake8_mppitfalls.plugin import Plugin
 from flake8_mppitfalls.prefilter import uses_processes
 from flake8_mppitfalls.rules import registry
 from flake8_mppitfalls.settings import Settings
@@ -49,13 +50,13 @@ def files(places: list[Path]) -> Iterator[Path]:
 
 
 def text_of(path: Path) -> str | None:
-    """The text as flake8 reads it, if the interpreter parses it."""
+    """The text as flake8 reads it; none if there is a null byte in it."""
     try:
         with tokenize.open(path) as file:
             text = file.read()
     except (SyntaxError, UnicodeError):
         text = path.read_text(encoding="latin-1")
-    return text if parsed(text) else None
+    return None if "\0" in text else text
 
 
 def seconds_of_parse(text: str) -> float | None:
@@ -79,22 +80,20 @@ def main() -> int:
     codes: collections.Counter[str] = collections.Counter()
     for path in files(places):
         text = text_of(path)
-        if text is None:
+        tree = None if text is None else parsed(text)
+        if text is None or tree is None:
             refused += 1
             continue
         count += 1
-        tree = parsed(text)
-        assert tree is not None
-        program = fuzz.Program(text, Settings(), str(path))
-        if not uses_processes(text, tree):
-            reports = fuzz.lint(program, text.splitlines(keepends=True))
-            problem = ""
-        else:
-            start = time.process_time()
-            reports = fuzz.lint(program, text.splitlines(keepends=True))
-            took = time.process_time() - start
+        lines = text.splitlines(keepends=True)
+        start = time.process_time()
+        reports = [report[:3] for report in Plugin(tree, lines, str(path)).run()]
+        took = time.process_time() - start
+        problem = ""
+        if uses_processes(text, tree):
             if (parse := seconds_of_parse(text)) is not None:
                 linted.append(Linted(path, took / parse, took))
+            program = fuzz.Program(text, Settings(), str(path))
             every = program._replace(settings=fuzz.SETTINGS[0])
             problem = fuzz.check(every).problem or fuzz.check(program).problem
         if problem:
