@@ -19,7 +19,7 @@ from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
 from flake8_mppitfalls.model.evaluation.loops import Loops
 from flake8_mppitfalls.model.evaluation.references import References
 from flake8_mppitfalls.model.evaluation.tasks import Tasks
-from flake8_mppitfalls.model.evaluation.uses import Uses
+from flake8_mppitfalls.model.evaluation.tracing import Uses
 from flake8_mppitfalls.model.execution.aftermath import Aftermath
 from flake8_mppitfalls.model.execution.commandline import CommandLine
 from flake8_mppitfalls.model.execution.concurrency import Concurrency
