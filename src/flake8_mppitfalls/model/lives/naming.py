@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 Key: TypeAlias = "tuple[Scope | None, str]"
 """A variable: the scope that owns a name, or ``None`` and ``.name`` for an attribute."""
 
+MOST_BINDINGS = 60
+"""A name that gets more values than that is not followed from one to the next."""
 DEEPEST = 8
 
 _WRAPPERS = frozenset("contextlib.closing contextlib.nullcontext typing.cast copy.copy".split())
@@ -140,6 +142,8 @@ class Naming:
             return NOT
         if owner.kind is ScopeKind.COMPREHENSION:
             return self._in_comprehension(owner, node)
+        if len(owner.bindings[node.value]) > MOST_BINDINGS:
+            return LOOSE
         key = (owner, node.value)
         self.add(key)
         return Way(How.KEY, key)
