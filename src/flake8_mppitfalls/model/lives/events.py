@@ -255,8 +255,11 @@ class Events:
                 done.add(scope)
                 if isinstance(scope.node, cst.FunctionDef) and self._is_reached(scope):
                     for site in self._program.references.calls(scope.node):
+                        event = self._call(scope, site)
+                        if self._is_about_others(scope, event):
+                            continue
                         caller = self._tree.function_of(site.call)
-                        self._place(caller, self._call(scope, site))
+                        self._place(caller, event)
                         work.append(caller)
                     if scope.node.name.value in _CONTEXT_METHODS:
                         self._add_with(scope, scope.node)
@@ -323,6 +326,18 @@ class Events:
             site.call,
             called=scope.node,
             given=tuple(self._given(scope, scope.node, site)),
+        )
+
+    def _is_about_others(self, scope: Scope, call: Event) -> bool:
+        """Does a function, which gets the thing by its arguments alone, get other ones here?"""
+        if scope is self.home or self.naming.containers or not call.given:
+            return False
+        if any(way.how is not How.NOT for _, way in call.given):
+            return False
+        around = set(scope.outer())
+        return all(
+            owner is not None and owner.is_function and owner not in around
+            for owner in self.naming.names
         )
 
     def _is_one_object(self, call: cst.Call) -> bool:
