@@ -40,23 +40,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--quick", action="store_true", help="fewer runs, no large package")
     parser.add_argument("--only", choices=sorted(PARTS), help="one part of the table")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--json", action="store_true", help="print a JSON object for each row")
     options = parser.parse_args()
     pythons = {name: environment(name, packages) for name, packages in PACKAGES.items()}
-    rows: list[Row] = []
+    names = [name for name in PARTS if options.only in (None, name)]
+    if not options.json:
+        print(line(COLUMNS), line(["---"] * len(COLUMNS)), sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name, part in PARTS.items():
-            if options.only in (None, name):
-                rows += part(pythons, Path(folder), 3 if options.quick else 7, options.quick)
-    if options.json:
-        print(json.dumps(rows, indent=1))
-    else:
-        print(table(rows))
+        for name in names:
+            for row in PARTS[name](pythons, Path(folder), 3 if options.quick else 5, options.quick):
+                cells = json.dumps(row) if options.json else line([row.get(c, "") for c in COLUMNS])
+                print(cells, flush=True)
     return 0
 
 
 SHAPES = ("lines", "pools", "tasks", "branches", "kept", "aliases", "calls", "globals")
 """The shapes of generated programs that ``inside.py`` knows."""
+COLUMNS = ("what", "alone", "with the plugin", "ratio", "budget", "flake8-async", "memory")
 Row = dict[str, str]
 
 
@@ -191,13 +191,14 @@ def inside(python: str, *arguments: str) -> list[dict[str, float]]:
 
 def per_file(pythons: dict[str, str], folder: Path, runs: int, quick: bool) -> list[Row]:
     """The analysis of single files against LibCST's parse of them."""
-    clean = [str(STDLIB / "multiprocessing" / name) for name in ("pool.py", "managers.py")]
-    clean += [str(path) for path in sorted((ROOT / "fixtures").glob("*/right_*.py"))[::12]]
-    found = [str(path) for path in sorted((ROOT / "fixtures").glob("*/trap_*.py"))[::12]]
+    names = ("pool", "managers", "queues", "connection", "synchronize", "context")
+    library = [str(STDLIB / "multiprocessing" / f"{name}.py") for name in names]
+    library.append(str(STDLIB / "concurrent" / "futures" / "process.py"))
     rows = []
     for what, budget, files in (
-        ("clean files that use processes", "≤ 1.6", clean),
-        ("files with findings", "≤ 3.5", found),
+        ("files of CPython that use processes, clean", "≤ 1.6", library),
+        ("small programs that do nothing else, clean", "", fixtures("right")),
+        ("small programs with findings", "≤ 3.5", fixtures("trap")),
     ):
         figures = inside(pythons["plugin"], "files", str(runs), *files)
         parse = sum(f["parse"] for f in figures)
@@ -212,6 +213,12 @@ def per_file(pythons: dict[str, str], folder: Path, runs: int, quick: bool) -> l
             }
         )
     return rows
+
+
+def fixtures(kind: str) -> list[str]:
+    """Every twelfth fixture, but those that LibCST does not parse."""
+    found = sorted((ROOT / "fixtures").glob(f"*/{kind}_*.py"))
+    return [str(path) for path in found if path.parent.name != "MPP001"][::12]
 
 
 def growth(pythons: dict[str, str], folder: Path, runs: int, quick: bool) -> list[Row]:
@@ -244,15 +251,8 @@ PARTS: dict[str, Callable[[dict[str, str], Path, int, bool], list[Row]]] = {
 }
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table."""
-    names = ["what", "alone", "with the plugin", "ratio", "budget", "flake8-async", "memory"]
-    lines = [names, ["---"] * len(names)]
-    lines += [[row.get(name, "") for name in names] for row in rows]
-    return "\n".join(_line(cells) for cells in lines)
-
-
-def _line(cells: Sequence[str]) -> str:
+def line(cells: Sequence[str]) -> str:
+    """A row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
