@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import libcst as cst
@@ -27,14 +29,27 @@ def run(tree: ast.Module, lines: Sequence[str], filename: str, settings: Setting
 
     Raises `Unparsable` for a file that LibCST can't parse.
     """
-    module = parse(lines, tree)
-    program = Program(Tree(module), settings, filename, lines)
-    program.source_tree = tree
-    findings = registry.check(program)
-    if not findings:
-        return []
-    places = locate(module, tree, lines, [finding.node for finding in findings])
-    return sorted((*places[finding.node], finding.text) for finding in findings)
+    with _no_search_for_garbage():
+        module = parse(lines, tree)
+        program = Program(Tree(module), settings, filename, lines)
+        program.source_tree = tree
+        findings = registry.check(program)
+        if not findings:
+            return []
+        places = locate(module, tree, lines, [finding.node for finding in findings])
+        return sorted((*places[finding.node], finding.text) for finding in findings)
+
+
+@contextmanager
+def _no_search_for_garbage() -> Iterator[None]:
+    """The tree and the model live to the end: Python would search them in vain, again and again."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def incomplete(reason: str) -> Report:
