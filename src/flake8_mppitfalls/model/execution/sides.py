@@ -102,6 +102,17 @@ class Sides:
         own = self._evaluator.instance(cls, None) if cls is not None else None
         return (own,) if isinstance(own, Made) else ()
 
+    def targets(self, process: Made) -> list[cst.CSTNode]:
+        """The functions that a process runs: the ``run()`` of its class, or its target."""
+        if process.cls is not None:
+            run = self._evaluator.classes.method(process.cls, "run")
+            if run is not None:
+                return [run]
+        task = self._tasks.of(process.site) if isinstance(process.site, cst.Call) else None
+        if task is None or task.callable is None:
+            return []
+        return self.functions(self._evaluator.values(task.callable))
+
     @property
     def workers(self) -> frozenset[cst.CSTNode]:
         """All functions that run in a worker: the entries and what they call."""

@@ -378,7 +378,7 @@ class _Case:
     def _fills_the_pipe(self) -> bool:
         """May the process put more than one constant into it?"""
         program = self._program
-        functions = self._targets()
+        functions = program.sides.targets(self._process)
         if not functions:
             return True
         reached = program.sides.reach(functions)
@@ -390,17 +390,6 @@ class _Case:
         if any(self._is_much(call) for call in puts):
             return True
         return any(self._is_passed_on_in(function) for function in reached)
-
-    def _targets(self) -> list[cst.CSTNode]:
-        program, process = self._program, self._process
-        assert isinstance(process.site, cst.Call)
-        task = program.task_of(process.site)
-        if task is not None and task.callable is not None:
-            return program.sides.functions(program.values(task.callable))
-        run = None
-        if process.cls is not None:
-            run = program.evaluator.classes.method(process.cls, "run")
-        return [run] if run is not None else []
 
     def _is_much(self, call: cst.Call) -> bool:
         for parent in self._tree.ancestors(call):

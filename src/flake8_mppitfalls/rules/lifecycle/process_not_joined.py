@@ -253,19 +253,8 @@ class _Judge:
     @cached_property
     def _has_an_end(self) -> bool:
         """Is the target known, and does it come to an end by itself?"""
-        functions = self._targets()
+        functions = self._program.sides.targets(self._made)
         return bool(functions) and all(self._ends(function) for function in functions)
-
-    def _targets(self) -> list[cst.CSTNode]:
-        program, made = self._program, self._made
-        if made.cls is not None:
-            run = program.evaluator.classes.method(made.cls, "run")
-            if run is not None:
-                return [run]
-        task = program.task_of(made.site) if isinstance(made.site, cst.Call) else None
-        if task is None or task.callable is None:
-            return []
-        return program.sides.functions(program.values(task.callable))
 
     def _ends(self, function: cst.CSTNode, depth: int = 0) -> bool:
         """False for what loops for ever, or serves, or until somebody says stop."""

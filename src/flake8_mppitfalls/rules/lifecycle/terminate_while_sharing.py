@@ -178,7 +178,7 @@ class _Case:
             return False
         if not self._is_one_of_its_class():
             return False
-        functions = self._targets(self._process)
+        functions = self._program.sides.targets(self._process)
         wanted = _ONLY_IF.get(thing.kind)
         if not functions:
             return wanted is None
@@ -191,17 +191,6 @@ class _Case:
         if cls is None:
             return True
         return Naming(self._program, self._thing.site, ()).is_only_one(cls)
-
-    def _targets(self, process: Made) -> list[cst.CSTNode]:
-        program = self._program
-        if process.cls is not None:
-            run = program.evaluator.classes.method(process.cls, "run")
-            if run is not None:
-                return [run]
-        task = program.task_of(process.site) if isinstance(process.site, cst.Call) else None
-        if task is None or task.callable is None:
-            return []
-        return program.sides.functions(program.values(task.callable))
 
     def _is_used_in(self, functions: list[cst.CSTNode], names: frozenset[str] | None) -> bool:
         """Do the functions, or those that they call, do one of these things with it?"""
@@ -339,7 +328,7 @@ class _Case:
         for other in self._program.made.get(api.Kind.PROCESS, ()):
             if other.site is self._process.site or not self._is_given_to(other):
                 continue
-            functions = self._targets(other)
+            functions = self._program.sides.targets(other)
             if not functions or not self._is_used_in(functions, _USES[self._thing.kind]):
                 continue
             life = self._program.lifetimes.of(other)
