@@ -89,6 +89,15 @@ class References:
                 found.append(CallSite(parent, reference.skip))
         return found
 
+    def is_given_away(self, function: cst.CSTNode) -> bool:
+        """Is a function used other than by a call: as a callback, a thread's target, in a table?"""
+        for reference in self.of(function):
+            parent = self._tree.parent(reference.node)
+            if not (isinstance(parent, cst.Call) and parent.func is reference.node):
+                if not isinstance(parent, (cst.Assign, cst.Attribute)):
+                    return True
+        return False
+
     def arguments_for(self, function: cst.CSTNode, param: cst.Param) -> Iterator[Given]:
         """What the calls and worker API calls of this module give for a parameter."""
         for reference in self.wherever(function):

@@ -80,7 +80,7 @@ class Aftermath:
                 continue
             callers = program.runs.callers(owner)
             work.extend((caller.owner, caller.step.node) for caller in callers)
-            if owner in program.sides.workers or self._is_given_away(owner):
+            if owner in program.sides.workers or program.references.is_given_away(owner):
                 after.is_open = True
             elif not callers:
                 if isinstance(owner, cst.FunctionDef) and owner.name.value in _ENTRIES:
@@ -142,12 +142,3 @@ class Aftermath:
 
     def _ends_program(self, flow: Flow, point: Point) -> bool:
         return point.node is not None and flow.ends_program(point.node)
-
-    def _is_given_away(self, function: cst.CSTNode) -> bool:
-        """Is a function used other than by a call: as a callback, in a table?"""
-        for reference in self._program.references.of(function):
-            parent = self._tree.parent(reference.node)
-            if not (isinstance(parent, cst.Call) and parent.func is reference.node):
-                if not isinstance(parent, (cst.Assign, cst.Attribute)):
-                    return True
-        return False

@@ -275,7 +275,7 @@ class ModuleState:
             return False
         seen.add(function)
         callers = self._program.runs.callers(function)
-        if not callers or self._is_given_away(function):
+        if not callers or self._program.references.is_given_away(function):
             return not self.work.of(function) and not self._is_unused(function)
         return any(self._is_open(caller.owner, seen) for caller in callers)
 
@@ -286,15 +286,6 @@ class ModuleState:
         return self._tree.scope_of(function).kind is ScopeKind.MODULE and not getattr(
             function, "decorators", ()
         )
-
-    def _is_given_away(self, function: cst.CSTNode) -> bool:
-        """Is a function used other than by a call: as a callback, a thread's target?"""
-        for reference in self._program.references.of(function):
-            parent = self._tree.parent(reference.node)
-            if not (isinstance(parent, cst.Call) and parent.func is reference.node):
-                if not isinstance(parent, (cst.Assign, cst.Attribute)):
-                    return True
-        return False
 
     def _where_workers_begin(self, flow: Flow) -> set[Point]:
         """The points of a scope at which tasks are handed out."""
