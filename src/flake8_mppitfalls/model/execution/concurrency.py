@@ -187,7 +187,12 @@ class Concurrency:
 
     # -- how often -----------------------------------------------------------------------------
 
-    def _sum(self, calls: list[cst.Call], made: cst.CSTNode | None) -> int:
+    def _sum(
+        self,
+        calls: list[cst.Call],
+        made: cst.CSTNode | None,
+        seen: frozenset[cst.CSTNode] = frozenset(),
+    ) -> int:
         """How many of these calls are done side by side."""
         counted: list[cst.Call] = []
         total = 0
@@ -195,7 +200,7 @@ class Concurrency:
             if any(self.are_exclusive(call, other) for other in counted):
                 continue
             counted.append(call)
-            total += self._times(call, made)
+            total += self._times(call, made, seen)
             if total >= SEVERAL:
                 return SEVERAL
         return total
@@ -250,16 +255,7 @@ class Concurrency:
         calls = [site.call for site in self._program.references.calls(function)]
         if made is not None and self._are_methods_of_one(made, function):
             calls = [call for call in calls if self._are_methods_of_one(made, call)]
-        counted: list[cst.Call] = []
-        total = 0
-        for call in calls:
-            if any(self.are_exclusive(call, other) for other in counted):
-                continue
-            counted.append(call)
-            total += self._times(call, made, seen | {function})
-            if total >= SEVERAL:
-                return SEVERAL
-        return max(total, 1)
+        return max(self._sum(calls, made, seen | {function}), 1)
 
     def _are_methods_of_one(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
         """Do both places stand in methods of one class?"""
