@@ -11,11 +11,42 @@ import libcst as cst
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from flake8_mppitfalls.syntax.flow import Flow, Point
 
     Facts: TypeAlias = "frozenset[object]"
+
+
+def always_passes(
+    flow: Flow,
+    places: Iterable[Point],
+    gates: Container[Point],
+    *,
+    undone_by: Container[Point] = (),
+    undone_at: Container[Point] = (),
+) -> bool:
+    """Does each path to one of ``places`` pass one of ``gates``, and then nothing that undoes it?
+
+    A gate counts where it has had its effect, not where an exception left it. So does a
+    point of ``undone_by``; one of ``undone_at`` counts in either case.
+    """
+    work: list[tuple[Point, bool]] = []
+    for place in places:
+        flow.push_back(place, work)
+    seen: set[tuple[Point, bool]] = set()
+    while work:
+        item = work.pop()
+        if item in seen:
+            continue
+        seen.add(item)
+        point, done = item
+        if done and point in gates:
+            continue
+        if point is flow.entry or point in undone_at or (done and point in undone_by):
+            return False
+        flow.push_back(point, work)
+    return True
 
 
 class DataFlow:

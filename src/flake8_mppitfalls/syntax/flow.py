@@ -159,7 +159,7 @@ class Flow:
             if here:
                 found[here[-1]] = None
             else:
-                self._push_back(point, work)
+                self.push_back(point, work)
         return self._search_back(bindings, stores, work, found)
 
     def reaching_exit(self, bindings: Sequence[Binding]) -> list[Binding]:
@@ -167,7 +167,7 @@ class Flow:
         stores = self._stores(bindings)
         work: list[tuple[Point, bool]] = []
         for point in (self.exit, self.raised):
-            self._push_back(point, work)
+            self.push_back(point, work)
         return self._search_back(bindings, stores, work, {})
 
     def _stores(self, bindings: Sequence[Binding]) -> dict[Point, list[Binding]]:
@@ -208,10 +208,12 @@ class Flow:
             if after and point in stores:
                 found[stores[point][-1]] = None
                 continue
-            self._push_back(point, work)
+            self.push_back(point, work)
         return [b for b in bindings if b in found]
 
-    def _push_back(self, point: Point, work: list[tuple[Point, bool]]) -> None:
+    @staticmethod
+    def push_back(point: Point, work: list[tuple[Point, bool]]) -> None:
+        """Add what comes right before a point; false for what an exception left undone."""
         work.extend((before, True) for before in point.predecessors)
         work.extend((before, False) for before in point.thrown_from)
 

@@ -14,6 +14,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.values import UNKNOWN, Class
+from flake8_mppitfalls.syntax.dataflow import always_passes
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
 if TYPE_CHECKING:
@@ -310,24 +311,7 @@ class ModuleState:
             return False
         stores = {point for b in bindings for point in flow.points_of(b.node)}
         began = self._where_workers_begin(flow)
-        work: list[tuple[Point, bool]] = []
-        seen: set[tuple[Point, bool]] = set()
-        for point in flow.points_of(load):
-            work += [(before, True) for before in point.predecessors]
-            work += [(before, False) for before in point.thrown_from]
-        while work:
-            item = work.pop()
-            if item in seen:
-                continue
-            seen.add(item)
-            point, done = item
-            if done and point in stores:
-                continue
-            if point is flow.entry or point in began:
-                return False
-            work += [(before, True) for before in point.predecessors]
-            work += [(before, False) for before in point.thrown_from]
-        return True
+        return always_passes(flow, flow.points_of(load), stores, undone_at=began)
 
     # -- values --------------------------------------------------------------------------------
 

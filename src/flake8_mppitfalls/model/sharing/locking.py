@@ -17,6 +17,7 @@ from flake8_mppitfalls.model.values import (
     Result,
     ResultMember,
 )
+from flake8_mppitfalls.syntax.dataflow import always_passes
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
@@ -99,22 +100,7 @@ class Locking:
             return False
         released = self._points("release", node)
         flow = self._program.evaluator.flow(scope)
-        work = [(before, True) for point in flow.points_of(node) for before in point.predecessors]
-        work += [(before, False) for point in flow.points_of(node) for before in point.thrown_from]
-        seen: set[tuple[Point, bool]] = set()
-        while work:
-            item = work.pop()
-            if item in seen:
-                continue
-            seen.add(item)
-            point, done = item
-            if done and point in acquired:
-                continue
-            if point is flow.entry or (done and point in released):
-                return False
-            work += [(before, True) for before in point.predecessors]
-            work += [(before, False) for before in point.thrown_from]
-        return bool(seen)
+        return always_passes(flow, flow.points_of(node), acquired, undone_by=released)
 
     def _points(self, method: str, node: cst.CSTNode) -> set[Point]:
         """Where a lock is acquired or released in the function that holds ``node``."""
