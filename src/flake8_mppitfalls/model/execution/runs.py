@@ -64,7 +64,6 @@ _CONSUMERS = frozenset(
 _NOTED = frozenset({"breakpoint", "input", "iter", "raw_input"})
 """Builtins that run nothing of this module, and that somebody asks about."""
 
-_PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 _KNOWN_BUILTINS = _RUNNERS | _CONSUMERS | _NOTED
 _CREATION = ("__new__", "__init__", "__post_init__")
 
@@ -399,7 +398,7 @@ class Runs:
         for value in self._evaluator.values(node.value):
             if isinstance(value, (Instance, Made)) and value.cls is not None:
                 for method in self._methods(value.cls, (name,)):
-                    if _PROPERTIES.intersection(decorator_names(self._tree, method)):
+                    if self._evaluator.classes.is_property(method):
                         functions[method] = None
         if functions:
             yield Step(node, (), tuple(functions))
@@ -411,6 +410,6 @@ class Runs:
                 for function in self._tree.nodes(cst.FunctionDef)
                 if function.decorators
                 and self._tree.scope_of(function).kind is ScopeKind.CLASS
-                and _PROPERTIES.intersection(decorator_names(self._tree, function))
+                and self._evaluator.classes.is_property(function)
             )
         return self._property_names

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 MOST_CLASSES = 8
 """The attribute of an object of more classes than that may be any number."""
 _CREATION = frozenset({"__init__", "__new__", "__post_init__"})
-_PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})
 
 
 class CountedNames:
@@ -320,10 +319,8 @@ class CountedNames:
 
     def _of_class(self, owner: cst.ClassDef, cls: cst.ClassDef, binding: Binding) -> Amounts:
         if isinstance(binding.node, cst.FunctionDef):
-            names = (dotted_name(d.decorator) for d in binding.node.decorators)
-            return (
-                self._counts.returned(binding.node, None) if _PROPERTIES & set(names) else UNKNOWN
-            )
+            is_property = self._evaluator.classes.is_property(binding.node)
+            return self._counts.returned(binding.node, None) if is_property else UNKNOWN
         default = UNKNOWN
         if binding.value is not None:
             default = self._defined(binding, binding.scope, binding.name, ANYWHERE)
