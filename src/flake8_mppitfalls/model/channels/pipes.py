@@ -10,6 +10,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.channels.traffic import channel_of
+from flake8_mppitfalls.model.evaluation.containers import ADDING
 from flake8_mppitfalls.model.pickling.parts import Parts
 from flake8_mppitfalls.model.values import BoundMethod, Class, Function, Made
 
@@ -25,7 +26,7 @@ ENDS = ("end 0", "end 1")
 _USING = ("send", "send_bytes", "recv", "recv_bytes", "recv_bytes_into", "poll", "close")
 _CLOSING = ("close", "fileno", "detach", "__exit__")
 _HARMLESS = frozenset({"print", "repr", "str", "id", "len", "isinstance", "type", "bool"})
-_GROWING = frozenset({"append", "add", "appendleft", "insert", "setdefault", "put"})
+_KEEPING = ADDING | {"put"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,7 +204,7 @@ class Pipes:
     def _is_known(self, call: cst.Call) -> bool:
         """A call that closes nothing: of this module, or one that only looks, or keeps."""
         func = call.func
-        if isinstance(func, cst.Attribute) and func.attr.value in _GROWING:
+        if isinstance(func, cst.Attribute) and func.attr.value in _KEEPING:
             return True
         if self._tree.qualified(func) in _HARMLESS:
             return True

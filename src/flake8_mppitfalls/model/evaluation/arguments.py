@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.values import (
@@ -36,8 +37,6 @@ _WRAPPING = frozenset(
     ).split()
 )
 _CONSUMING = frozenset(["sum", "any", "all", "min", "max", "collections.Counter"])
-ADDING = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
-MERGING = frozenset({"extend", "extendleft", "update"})
 _LOOKING_UP = frozenset({"remove", "discard", "index", "count", "pop", "get"})
 """Methods of containers that only compare what they are given with what is there."""
 

@@ -40,7 +40,10 @@ _ITERATED = {
 COLUMN = "column "
 _COLUMNS = frozenset({"zip", "enumerate", "itertools.product"})
 """Calls whose iterator gives tuples: one element of each of several iterables."""
-_GROWING = {"append", "add", "appendleft", "insert", "extend", "extendleft", "setdefault", "update"}
+ADDING = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
+"""Methods that put what they are given into a container."""
+MERGING = frozenset({"extend", "extendleft", "update"})
+"""Methods that put the elements of what they are given into a container."""
 
 
 class Containers:
@@ -279,11 +282,11 @@ class Containers:
         """What ``append``, ``add``, ``d[k] = v`` and the like put into which container."""
         if self._contributions is None:
             grown = self._contributions = {}
-            for name in _GROWING:
+            for name in sorted(ADDING | MERGING):
                 for call in self._evaluator.tree.calls_of.get(name, ()):
                     if not isinstance(call.func, cst.Attribute) or not call.args:
                         continue
-                    nested = name in {"extend", "extendleft", "update"}
+                    nested = name in MERGING
                     self._grow(grown, call.func.value, call.args[-1].value, nested)
             for assign in self._evaluator.tree.nodes(cst.Assign):
                 for target in assign.targets:

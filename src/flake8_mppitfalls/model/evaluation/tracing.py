@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.evaluation.arguments import ADDING, MERGING, Arguments
+from flake8_mppitfalls.model.evaluation.arguments import Arguments
+from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
 from flake8_mppitfalls.model.evaluation.uses import Use, UseKind
 from flake8_mppitfalls.model.values import (
     Class,

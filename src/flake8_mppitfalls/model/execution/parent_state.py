@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
 from flake8_mppitfalls.model.execution.module_state import Side
 from flake8_mppitfalls.model.sharing.connections import Connected, connected
 from flake8_mppitfalls.model.values import Constant, Container, Made, Result
@@ -19,9 +20,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.scopes import Binding
 
 _PLACEHOLDERS = (None, 0, "", b"", ...)
-_FILLING = frozenset(
-    "add append appendleft extend extendleft insert setdefault update __setitem__".split()
-)
+_FILLING = ADDING | MERGING | {"__setitem__"}
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 
 
