@@ -57,10 +57,11 @@ class Pipes:
 
     def name_of(self, channel: Channel) -> str:
         """What the code calls an end where it makes the pipe; ``one end`` where it has no name."""
-        target = self._target_of(channel)
+        target = self.target_of(channel)
         return self._program.source(target, "one end") if target is not None else "one end"
 
-    def _target_of(self, channel: Channel) -> cst.BaseExpression | None:
+    def target_of(self, channel: Channel) -> cst.BaseExpression | None:
+        """What an end is assigned to where the pipe is made."""
         assign = self._tree.parent(channel[0])
         target = assign.targets[0].target if isinstance(assign, cst.Assign) else None
         if isinstance(target, (cst.Tuple, cst.List)) and len(target.elements) == len(ENDS):
@@ -181,7 +182,7 @@ class Pipes:
 
     def _rebound(self, channel: Channel) -> Iterator[cst.CSTNode]:
         """``writer = None``"""
-        target = self._target_of(channel)
+        target = self.target_of(channel)
         if target is None:
             return
         for assign in self._tree.nodes(cst.Assign):

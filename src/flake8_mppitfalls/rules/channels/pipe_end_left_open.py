@@ -102,37 +102,27 @@ class PipeEndLeftOpen(Rule):
             if loop is None:
                 continue
             if program.concurrency.entries_at(read):
-                if _child_has_other(program, pipes, channel, read):
-                    return self._of_child(program, pipes, channel, read)
-            elif pipes.gifts(other) and _parent_has_other(program, pipes, channel, read, loop):
-                return self._of_parent(program, pipes, channel, read)
+                if not _child_has_other(program, pipes, channel, read):
+                    continue
+                owner = "the child, which reads, got it by fork and"
+                advice = "give {} to the child and close it there, or send an end marker"
+            else:
+                if not pipes.gifts(other):
+                    continue
+                if not _parent_has_other(program, pipes, channel, read, loop):
+                    continue
+                owner = "this process"
+                advice = "close {} here, right after the start of the process that gets it"
+            name = pipes.name_of(other)
+            return self.finding(
+                channel[0],
+                reader=program.receiver(read, "the reader"),
+                line=program.at_line(read),
+                owner=owner,
+                other=name,
+                advice=advice.format(name),
+            )
         return None
-
-    def _of_parent(
-        self, program: Program, pipes: Pipes, channel: Channel, read: cst.Call
-    ) -> Finding:
-        other = pipes.name_of(other_end(channel))
-        return self.finding(
-            channel[0],
-            reader=program.receiver(read, "the reader"),
-            line=program.at_line(read),
-            owner="this process",
-            other=other,
-            advice=f"close {other} here, right after the start of the process that gets it",
-        )
-
-    def _of_child(
-        self, program: Program, pipes: Pipes, channel: Channel, read: cst.Call
-    ) -> Finding:
-        other = pipes.name_of(other_end(channel))
-        return self.finding(
-            channel[0],
-            reader=program.receiver(read, "the reader"),
-            line=program.at_line(read),
-            owner="the child, which reads, got it by fork and",
-            other=other,
-            advice=f"give {other} to the child and close it there, or send an end marker",
-        )
 
 
 # -- the parent reads ----------------------------------------------------------------------------
@@ -182,7 +172,7 @@ def _is_alive(program: Program, pipes: Pipes, other: Channel, read: cst.Call) ->
     maker = program.paths.owner(other[0])
     if maker is program.tree.module or _leads_to(program, maker, read):
         return True
-    return _is_kept(program, other)
+    return _is_kept(program, pipes, other)
 
 
 def _leads_to(program: Program, maker: cst.CSTNode, read: cst.Call) -> bool:
@@ -203,13 +193,9 @@ def _leading_to(program: Program, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         work += [(caller.step.node, depth + 1) for caller in program.paths.callers(place)]
 
 
-def _is_kept(program: Program, other: Channel) -> bool:
+def _is_kept(program: Program, pipes: Pipes, other: Channel) -> bool:
     """Does the end outlive the function that makes the pipe, as far as the file shows?"""
-    assign = program.tree.parent(other[0])
-    target = assign.targets[0].target if isinstance(assign, cst.Assign) else None
-    if not isinstance(target, (cst.Tuple, cst.List)) or len(target.elements) != len(ENDS):
-        return False
-    element = target.elements[ENDS.index(other[1])].value
+    element = pipes.target_of(other)
     if isinstance(element, cst.Attribute):
         return True
     if not isinstance(element, cst.Name):
