@@ -46,7 +46,6 @@ class QueueEnds:
         self._program = program
         self._tree = program.tree
         self._activities = Activities(program)
-        self._putting: dict[cst.CSTNode, Effect[cst.CSTNode]] = {}
 
     @cached_property
     def premature(self) -> dict[cst.Call, str]:

@@ -38,7 +38,7 @@ _HANDLERS = {
     "logging.handlers.TimedRotatingFileHandler": "filename",
     "logging.handlers.WatchedFileHandler": "filename",
 }
-_WRITERS = frozenset({"write_text", "write_bytes"})
+_WRITERS = ("write_text", "write_bytes")
 _SAME_PATH = frozenset(
     "os.path.join os.path.abspath os.path.realpath os.path.expanduser os.path.normpath"
     " os.path.dirname os.path.basename os.fspath str pathlib.Path pathlib.PurePath"
