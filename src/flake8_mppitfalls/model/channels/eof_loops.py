@@ -49,7 +49,7 @@ class EofLoops:
             return None
         if not inside and constant_truth(loop.test) is not True:
             return None
-        if self._has_other_end(loop, handler if inside else None, loops[0]):
+        if self._has_other_end(loop, handler if inside else None):
             return None
         return loop
 
@@ -145,9 +145,7 @@ class EofLoops:
 
     # -- other ends ----------------------------------------------------------------------------
 
-    def _has_other_end(
-        self, loop: cst.While, handler: cst.ExceptHandler | None, inner: Loop
-    ) -> bool:
+    def _has_other_end(self, loop: cst.While, handler: cst.ExceptHandler | None) -> bool:
         """Is there another way out of the loop: a sentinel, a count, a test of a process?"""
         if constant_truth(loop.test) is not True and not self._is_plain(loop.test):
             return True

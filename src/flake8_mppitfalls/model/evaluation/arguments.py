@@ -73,7 +73,7 @@ class Arguments:
         followed = False
         for value in self._evaluator.values(func):
             if isinstance(value, External):
-                followed = self._external(value.name, call, arg, node, depth, through) or followed
+                followed = self._external(value.name, call, node, depth, through) or followed
             elif isinstance(value, (Function, BoundMethod, Class)):
                 followed = self._into_function(value, call, arg, depth, through) or followed
             elif isinstance(value, Member) and value.name == "enter_context":
@@ -102,7 +102,7 @@ class Arguments:
         return any(isinstance(v, Container) for v in values)
 
     def _external(
-        self, name: str, call: cst.Call, arg: cst.Arg, node: cst.CSTNode, depth: int, through: bool
+        self, name: str, call: cst.Call, node: cst.CSTNode, depth: int, through: bool
     ) -> bool:
         if name in _NEUTRAL:
             self._tracer.use(UseKind.TESTED, call, node, name, depth=depth, through=through)

@@ -36,7 +36,6 @@ MUTATORS = _OF_LISTS | _OF_SETS | _OF_MAPPINGS
 """The methods by which the containers of the standard library are changed in place."""
 
 _TAKING = frozenset({"get", "setdefault", "pop", "popleft", "__getitem__"})
-_VIEWING = frozenset({"values", "items", "keys", "copy"})
 _FUNCTIONS = frozenset(
     "heapq.heappush heapq.heappop heapq.heapify heapq.heappushpop heapq.heapreplace bisect.insort"
     " bisect.insort_left bisect.insort_right random.shuffle operator.setitem operator.iadd"

@@ -154,11 +154,9 @@ class Decorators:
                 yield _Effect.SAME
                 continue
             for value in self._evaluator.values(node):
-                yield self._returned_effect(value, decider, is_method)
+                yield self._returned_effect(value, is_method)
 
-    def _returned_effect(
-        self, value: Value, decider: cst.FunctionDef, is_method: bool
-    ) -> _Effect | StandIn:
+    def _returned_effect(self, value: Value, is_method: bool) -> _Effect | StandIn:
         if isinstance(value, Lambda):
             renamed = self._by_name.is_renamed(value.node)
             return _Effect.NAMED if renamed else value.node

@@ -59,7 +59,7 @@ class EventLoop:
         yield from self._tasks()
         for name, kind in _WAITS.items():
             for call in self._tree.calls_of.get(name, ()):
-                if self._is_in_coroutine(call) and self._waits(call, name, kind):
+                if self._is_in_coroutine(call) and self._waits(call, kind):
                     yield Stop(call, f"{self._program.source(call, name + '()')} waits")
         for name in ("wait", "as_completed"):
             for call in self._tree.calls_of.get(name, ()):
@@ -117,7 +117,7 @@ class EventLoop:
 
     # -- waiting calls -------------------------------------------------------------------------
 
-    def _waits(self, call: cst.Call, name: str, kind: api.Kind) -> bool:
+    def _waits(self, call: cst.Call, kind: api.Kind) -> bool:
         func = call.func
         if not isinstance(func, cst.Attribute):
             return False

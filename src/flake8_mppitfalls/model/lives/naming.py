@@ -266,13 +266,13 @@ class Naming:
         if isinstance(node, cst.Subscript) and any(
             not isinstance(e.slice, cst.Index) for e in node.slice
         ):
-            return None if any(self._holds(v, depth) for v in values) else frozenset()
+            return None if any(self._holds(v) for v in values) else frozenset()
         if path:
             return None if any(self._may_hold(v) for v in values) else frozenset()
         found: set[cst.CSTNode] = set()
         for value in values:
             if isinstance(value, Container):
-                if self._holds(value, depth):
+                if self._holds(value):
                     found.add(value.site)
             elif value is UNKNOWN or isinstance(value, (Generator, Computed)):
                 return None
@@ -311,11 +311,11 @@ class Naming:
         if name in _ALL_OF and args:
             return self.whole(args[0], path, depth + 1)
         values = self._program.values(call)
-        if any(self._holds(v, depth) for v in values) or UNKNOWN in values:
+        if any(self._holds(v) for v in values) or UNKNOWN in values:
             return None
         return frozenset()
 
-    def _holds(self, value: object, depth: int) -> bool:
+    def _holds(self, value: object) -> bool:
         if not isinstance(value, Container):
             return False
         elements = self._program.evaluator.containers.elements((value,))

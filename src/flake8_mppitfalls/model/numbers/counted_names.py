@@ -291,14 +291,14 @@ class CountedNames:
 
         def from_elsewhere() -> Amounts:
             name = node.attr.value
-            values = merged(*(self._in_class(cls, name, here) for cls in classes))
+            values = merged(*(self._in_class(cls, name) for cls in classes))
             return self._allowed(here.node, key, values, 0)
 
         if not key:
             return from_elsewhere()
         return self._reaching(node, key, here, at, from_elsewhere)
 
-    def _in_class(self, cls: cst.ClassDef, name: str, here: Scope) -> Amounts:
+    def _in_class(self, cls: cst.ClassDef, name: str) -> Amounts:
         """What an attribute is when another method has run."""
         scopes: dict[tuple[Scope, str], None] = {}
         for store in self._evaluator.members.stores(cls, name):

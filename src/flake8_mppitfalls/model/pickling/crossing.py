@@ -420,7 +420,7 @@ class Crossing:
         cls = owner.cls
         if cls is None or self._refusals.reduces(cls) or not self._refusals.has_plain_state(cls):
             return
-        for name in self._suspicious(owner, cls, transport, depth):
+        for name in self._suspicious(cls, transport, depth):
             for content in self.attributes.held(owner, name, receiver, at):
                 stop = self._content_stop(content, transport, at, depth)
                 if stop is not None:
@@ -428,9 +428,7 @@ class Crossing:
                     yield stop._replace(attribute=inner, store=content.node)
                     break
 
-    def _suspicious(
-        self, owner: Instance | Made, cls: cst.ClassDef, transport: Transport, depth: int
-    ) -> list[str]:
+    def _suspicious(self, cls: cst.ClassDef, transport: Transport, depth: int) -> list[str]:
         """The attributes to which something is ever assigned that can't cross."""
         key = (cls, transport)
         known = self._suspects.get(key)

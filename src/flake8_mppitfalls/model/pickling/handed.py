@@ -85,7 +85,6 @@ def _by_dill(receivers: Iterable[Made]) -> bool:
 
 class _Finder:
     def __init__(self, program: Program) -> None:
-        self._program = program
         self._evaluator = program.evaluator
         self._tree = program.tree
 

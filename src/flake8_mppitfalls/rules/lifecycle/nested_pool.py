@@ -91,11 +91,9 @@ class NestedPool(Rule):
                 if place in found or _is_serial_inside(program, made, place):
                     continue
                 found.add(place)
-                yield self._found(program, entry, made, kind, place)
+                yield self._found(entry, made, kind, place)
 
-    def _found(
-        self, program: Program, entry: Entry, made: Made, kind: api.Kind, place: cst.CSTNode
-    ) -> Finding:
+    def _found(self, entry: Entry, made: Made, kind: api.Kind, place: cst.CSTNode) -> Finding:
         function = entry.function
         pool = made.kind is api.Kind.POOL
         return self.finding(

@@ -128,9 +128,9 @@ class ProcessNotJoined(Rule):
         """Nobody joins or ends it, and nobody else has it."""
         if life.is_handed_on or life.calls("join", "terminate"):
             return False
-        return not any(self._is_seen_to(life, use, every=every) for use in life.uses)
+        return not any(self._is_seen_to(use, every=every) for use in life.uses)
 
-    def _is_seen_to(self, life: Life, use: Use, *, every: bool) -> bool:
+    def _is_seen_to(self, use: Use, *, every: bool) -> bool:
         if use.kind in (UseKind.METHOD, UseKind.MEMBER):
             return use.name in {"sentinel", "is_alive", "exitcode"}
         if use.kind is UseKind.KEPT:

@@ -181,7 +181,7 @@ def _is_of_use(program: Program, change: _Change, name: cst.BaseExpression) -> b
     used = {
         point
         for load in loads
-        if _counts(program, change, name, load)
+        if _counts(program, name, load)
         for point in (
             flow.points_of(load) if program.tree.function_of(load) is scope else [flow.exit]
         )
@@ -211,12 +211,11 @@ def _is_used_beside(
     """Within the statement of the change: ``d[k] = e.append(x) or e``."""
     statement = program.tree.statement_of(change.node)
     return any(
-        program.tree.is_within(load, statement) and _counts(program, change, name, load)
-        for load in loads
+        program.tree.is_within(load, statement) and _counts(program, name, load) for load in loads
     )
 
 
-def _counts(program: Program, change: _Change, name: cst.Name, load: cst.Name) -> bool:
+def _counts(program: Program, name: cst.Name, load: cst.Name) -> bool:
     """Is a read of the copy one by which something comes of the change?"""
     tree = program.tree
     if program.changes.is_only_changed(load) or _is_target(program, load):

@@ -95,12 +95,12 @@ class NonAtomicSharedUpdate(Rule):
 
 def _lock(program: Program, update: Update) -> str:
     shared = program.source(update.shared, "")
-    if shared and not update.by_property and all(_has_lock(program, made) for made in update.made):
+    if shared and not update.by_property and all(_has_lock(made) for made in update.made):
         return f"inside with {shared}.get_lock():"
     return "under a lock that all of them share"
 
 
-def _has_lock(program: Program, made: Made) -> bool:
+def _has_lock(made: Made) -> bool:
     if made.kind not in (api.Kind.VALUE, api.Kind.ARRAY) or not isinstance(made.site, cst.Call):
         return False
     lock = argument(made.site, (), "lock")

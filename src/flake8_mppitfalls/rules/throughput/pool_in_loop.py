@@ -107,7 +107,7 @@ def _is_of_base(constructor: Constructor) -> bool:
 def _turns(program: Program, constructor: Constructor) -> Iterator[_Turn]:
     """The loops that make the pool again at every turn, though it does not depend on them."""
     call = constructor.call
-    if _is_made_for_a_reason(program, call, None) or _is_one_of_many(program, constructor):
+    if _is_made_for_a_reason(program, call) or _is_one_of_many(program, constructor):
         return
     yield from _loops_of(program, constructor, call)
     function = program.tree.function_of(call).node
@@ -155,7 +155,7 @@ def _callers(
         if _exclude_each_other(program, constructor.call, site.call):
             continue
         given = _given(program, function, inputs, site.call, site.skip)
-        if given is None or _is_made_for_a_reason(program, site.call, constructor):
+        if given is None or _is_made_for_a_reason(program, site.call):
             continue
         for loop in loops.around(site.call):
             if any(loops.varies(node, loop) for node in (*given, site.call.func)):
@@ -315,9 +315,7 @@ def _singles_out(test: cst.BaseExpression, few: bool) -> bool:
     return few and isinstance(test, (cst.Name, cst.Attribute, cst.Call))
 
 
-def _is_made_for_a_reason(
-    program: Program, call: cst.Call, constructor: Constructor | None
-) -> bool:
+def _is_made_for_a_reason(program: Program, call: cst.Call) -> bool:
     """Is it made only when there is none, or in a handler, for what has failed?"""
     tree = program.tree
     targets = _targets(program, call)

@@ -88,7 +88,7 @@ class SerialisedTasks(Rule):
                 if node is not None:
                     yield self.finding(
                         node,
-                        waits=_words(program, node),
+                        waits=_words(node),
                         thing="task",
                         remedy="hand out all tasks first, and fetch the results in a second loop",
                     )
@@ -179,7 +179,7 @@ def _is_also_called(program: Program, site: cst.Call) -> bool:
     return False
 
 
-def _words(program: Program, node: cst.CSTNode) -> str:
+def _words(node: cst.CSTNode) -> str:
     if isinstance(node, cst.Call):
         return f"{dotted_name(node.func).rpartition('.')[2] or _method(node)}()"
     return "await"
