@@ -87,7 +87,7 @@ class Program:
         self.evaluator.references = self.references
         self.conditions = Conditions(self.evaluator)
 
-    @property
+    @cached_property
     def is_main_file(self) -> bool:
         """True for ``__main__.py``, which a spawned child never imports again."""
         return PurePath(self.filename).name == "__main__.py"

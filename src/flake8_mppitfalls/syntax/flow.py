@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
@@ -493,7 +494,7 @@ def constant_truth(test: cst.CSTNode) -> bool | None:
     if isinstance(test, cst.Name):
         return {"True": True, "False": False, "None": False}.get(test.value)
     if isinstance(test, cst.Integer):
-        return test.evaluated_value != 0
+        return literal(test) != 0
     if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
         inner = constant_truth(test.expression)
         return None if inner is None else not inner

@@ -47,6 +47,7 @@ class Tree:
         self.scopes: dict[cst.CSTNode, Scope] = {module: self.module_scope}
         self.by_type: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
         self.name_scopes: dict[cst.CSTNode, Scope] = {}
+        self._scopes_of: dict[cst.CSTNode, Scope] = {}
         self._order: dict[cst.CSTNode, int] = {}
         self._owned_loads: dict[str, dict[Scope, list[cst.Name]]] = {}
         self._texts: dict[cst.CSTNode, str] = {}
@@ -73,16 +74,19 @@ class Tree:
 
     def scope_of(self, node: cst.CSTNode) -> Scope:
         """The scope in which ``node`` is evaluated (a ``def`` belongs to the scope around it)."""
-        known = self.name_scopes.get(node)
+        known = self.name_scopes.get(node) or self._scopes_of.get(node)
         if known is not None:
             return known
+        found = self.module_scope
         inner, child = node, node
         for parent in self.ancestors(node):
             scope = self.scopes.get(parent)
             if scope is not None and _is_inside(parent, child, inner):
-                return scope
+                found = scope
+                break
             inner, child = child, parent
-        return self.module_scope
+        self._scopes_of[node] = found
+        return found
 
     def function_of(self, node: cst.CSTNode) -> Scope:
         """As :meth:`scope_of`, with comprehensions counted to the code around them."""
@@ -198,11 +202,20 @@ class Tree:
     def calls_to(self, name: str) -> list[cst.Call]:
         """The calls of what is called ``name`` here or where it is imported from."""
         calls = list(self.calls_of.get(name, ()))
+        for renamed in self._renamed.get(name, ()):
+            calls += self.calls_of.get(renamed, ())
+        return calls
+
+    @cached_property
+    def _renamed(self) -> dict[str, list[str]]:
+        """What the file calls a thing that it imports ``as`` something else, by its own name."""
+        renamed: dict[str, list[str]] = {}
         for statement in self.nodes(cst.ImportFrom):
             for alias in statement.names if not isinstance(statement.names, cst.ImportStar) else ():
-                if alias.asname is not None and dotted_name(alias.name) == name:
-                    calls += self.calls_of.get(dotted_name(alias.asname.name), ())
-        return calls
+                if alias.asname is not None:
+                    names = renamed.setdefault(dotted_name(alias.name), [])
+                    names.append(dotted_name(alias.asname.name))
+        return renamed
 
     def loads_of(self, binding: Binding) -> list[cst.Name]:
         """The reads of the variable that ``binding`` binds, in its scope and the nested ones."""

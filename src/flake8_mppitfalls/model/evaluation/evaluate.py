@@ -45,6 +45,7 @@ from flake8_mppitfalls.model.values import (
     union,
 )
 from flake8_mppitfalls.syntax.flow import Flow
+from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.scopes import Bound, Scope, ScopeKind
 
 if TYPE_CHECKING:
@@ -108,6 +109,10 @@ class Evaluator:
             return (UNKNOWN,)
         known = self._known.get(node)
         if known is not None:
+            return known
+        plain = _PLAIN.get(type(node))
+        if plain is not None:
+            known = self._known[node] = plain(self, node)
             return known
         return self.once(node, self._known, lambda: self._evaluate(node))
 
@@ -436,7 +441,7 @@ class Evaluator:
         return (Container(node, _DISPLAYS[type(node)]),)
 
     def _literal(self, node: cst.CSTNode) -> Values:
-        return (Constant(getattr(node, "evaluated_value"), node),)  # noqa: B009
+        return (Constant(literal(node), node),)
 
     def text(self, node: cst.CSTNode | None) -> str | None:
         """The one string that an expression is, if it is one."""
@@ -481,6 +486,20 @@ _DISPLAYS: dict[type[cst.CSTNode], str] = {
     cst.Dict: "dict",
     cst.DictComp: "dict",
 }
+#: What an expression is by itself.
+_PLAIN: dict[type[cst.CSTNode], Callable[..., Values]] = {
+    cst.Lambda: lambda self, node: (Lambda(node),),
+    cst.GeneratorExp: lambda self, node: (Generator(node),),
+    cst.Integer: Evaluator._literal,
+    cst.Float: Evaluator._literal,
+    cst.SimpleString: Evaluator._literal,
+    cst.ConcatenatedString: Evaluator._literal,
+    cst.FormattedString: lambda self, node: (Computed(node),),
+    cst.UnaryOperation: lambda self, node: (Computed(node),),
+    cst.Comparison: lambda self, node: (Computed(node),),
+    **dict.fromkeys(_DISPLAYS, Evaluator._display),
+}
+#: What it is by other expressions.
 _EXPRESSIONS: dict[type[cst.CSTNode], Callable[..., Values]] = {
     cst.Name: Evaluator._name,
     cst.Attribute: Evaluator._attribute,
@@ -490,15 +509,5 @@ _EXPRESSIONS: dict[type[cst.CSTNode], Callable[..., Values]] = {
     cst.IfExp: Evaluator._conditional,
     cst.Await: Evaluator._await,
     cst.NamedExpr: lambda self, node: self.values(node.value),
-    cst.Lambda: lambda self, node: (Lambda(node),),
-    cst.GeneratorExp: lambda self, node: (Generator(node),),
-    cst.Integer: Evaluator._literal,
-    cst.Float: Evaluator._literal,
-    cst.SimpleString: Evaluator._literal,
-    cst.ConcatenatedString: Evaluator._literal,
-    cst.FormattedString: lambda self, node: (Computed(node),),
     cst.BinaryOperation: Evaluator._binary,
-    cst.UnaryOperation: lambda self, node: (Computed(node),),
-    cst.Comparison: lambda self, node: (Computed(node),),
-    **dict.fromkeys(_DISPLAYS, Evaluator._display),
 }

@@ -15,6 +15,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.values import Computed, Constant, External, Function, Result
 from flake8_mppitfalls.syntax.flow import constant_truth
+from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.scopes import Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
@@ -451,7 +452,7 @@ class Conditions:
     def _constant(self, node: cst.CSTNode, world: World) -> object:
         """The value of an expression in ``world``, or ``_UNDECIDED``."""
         if isinstance(node, (cst.SimpleString, cst.ConcatenatedString, cst.Integer)):
-            return node.evaluated_value
+            return literal(node)
         if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
             if node.func.attr.value in {"lower", "casefold"}:
                 inner = self._constant(node.func.value, world)

@@ -35,6 +35,7 @@ from flake8_mppitfalls.model.values import (
     Result,
     ResultMember,
 )
+from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -150,9 +151,9 @@ class Counts:
         if known is not None:
             return known
         if type(node) in _LITERALS:
-            literal = (amounts.of_constant(node.evaluated_value),)  # type: ignore[attr-defined]
-            self._known[node, at] = literal
-            return literal
+            amount = (amounts.of_constant(literal(node)),)
+            self._known[node, at] = amount
+            return amount
         key = (node, at.frame)
         self._steps += 1
         if key in self._active or self._depth >= DEEPEST or self._steps > MOST_STEPS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -101,6 +102,7 @@ class MisspeltProcessAttribute(Rule):
         return self.finding(node, what=what, cure=f"{receiver}.{meant}")
 
 
+@functools.lru_cache(maxsize=4096)
 def _meant(name: str) -> str | None:
     """The attribute of ``Process`` that is one slip away from ``name``."""
     if name in _ATTRIBUTES or name.startswith("_"):
