@@ -6,7 +6,6 @@ The call graph of the module, by reference: a function that another one names ma
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -289,25 +288,15 @@ class Sides:
 
     def _of_heirs(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
         """``self.step()``: what the subclasses of this module have under that name."""
-        heirs = self._heirs
-        if not heirs or not isinstance(node.value, cst.Name):
+        classes = self._evaluator.classes
+        if not isinstance(node.value, cst.Name):
             return
         for value in self._evaluator.values(node.value):
             if isinstance(value, (Instance, Made)) and not isinstance(value.site, cst.Call):
-                for cls in heirs.get(value.cls, ()) if value.cls is not None else ():
+                for cls in classes.subclasses(value.cls) if value.cls is not None else ():
                     for binding in self._tree.scopes[cls].bindings.get(node.attr.value, ()):
                         if isinstance(binding.node, cst.FunctionDef):
                             yield binding.node
-
-    @cached_property
-    def _heirs(self) -> dict[cst.ClassDef, list[cst.ClassDef]]:
-        """The subclasses in this module of each of its classes that has some."""
-        found: dict[cst.ClassDef, list[cst.ClassDef]] = {}
-        for cls in self._tree.nodes(cst.ClassDef):
-            for base in self._evaluator.classes.mro(cls):
-                if base is not cls:
-                    found.setdefault(base, []).append(cls)
-        return found
 
     def _methods(self) -> set[str]:
         if self._method_names is None:

@@ -142,7 +142,7 @@ def of_method(counts: Counts, call: cst.Call, at: At) -> Amounts:
         elif arg.keyword is None and i == 1:
             default = arg.value
     if any(isinstance(value, Container) for value in counts.values(func.value)):
-        known = counts.looked_up(func.value, call.args[0].value, at) if call.args else None
+        known = counts.looked_up(func.value, call.args[0].value) if call.args else None
         return known if known is not None else UNKNOWN
     if default is None:
         return UNKNOWN

@@ -241,7 +241,7 @@ class Counts:
         if name in count_calls.TEXTS:
             return (amounts.SOME_TEXT,)
         index = node.slice[0].slice.value
-        found = self.looked_up(node.value, index, at)
+        found = self.looked_up(node.value, index)
         if not found and self._evaluator.text(index) != self._key(index):
             return UNKNOWN  # the dict has no entry for the platform
         if not found and (self._is_stored(node) or self._is_of_dict(node, index)):
@@ -255,9 +255,7 @@ class Counts:
             key = self._conditions.text(index, self._world)
         return key
 
-    def looked_up(
-        self, mapping: cst.BaseExpression, index: cst.BaseExpression, at: At
-    ) -> Amounts | None:
+    def looked_up(self, mapping: cst.BaseExpression, index: cst.BaseExpression) -> Amounts | None:
         """What a dict of this module holds under a constant key, if that can be told."""
         key = self._key(index)
         if key is None:
