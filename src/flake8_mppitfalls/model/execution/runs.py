@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.model.evaluation.tasks import Task, Tasks
     from flake8_mppitfalls.model.execution.conditions import Conditions, World
+    from flake8_mppitfalls.model.execution.sides import Entry
 
 _LAZY_DECORATORS = frozenset({"delayed", "remote", "fixture", "overload"})
 """A call of a function under one of these (``dask.delayed``, ``ray.remote``) does not run it."""
@@ -205,6 +206,13 @@ class Runs:
             if len(decided) == 1 and isinstance(decided[0], Constant):
                 found[parameter_key(name)] = decided[0].value
         return found
+
+    def steps_of_entry(self, entry: Entry) -> Iterator[Step]:
+        """What a worker does by the function that it begins with, as its task decides it."""
+        given = self.decided_by_task(entry.task, entry.function) if entry.task is not None else {}
+        for step in self.steps(entry.function):
+            if not given or self._conditions.runs(step.node, given) is not False:
+                yield step
 
     def _tested_parameters(self, function: cst.FunctionDef) -> frozenset[str]:
         known = self._tested.get(function)

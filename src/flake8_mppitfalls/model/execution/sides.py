@@ -80,12 +80,15 @@ class Sides:
 
     def entries_of(self, function: cst.CSTNode) -> list[Entry]:
         """The entries, initializers too, by which a worker comes to run a function."""
-        entries = list(self.entries())
+        entries = (*self.entries(), *self.initializer_entries())
+        return [entry for entry in entries if function in self._reach_of(entry.function)]
+
+    def initializer_entries(self) -> Iterator[Entry]:
+        """The initializers that worker APIs are given: what a worker does before its tasks."""
         for task in self._tasks.all():
             if task.in_processes and task.shape.role in ("initializer", "manager"):
-                for called in self.functions(self._evaluator.values(task.callable)):
-                    entries.append(Entry(called, task))
-        return [entry for entry in entries if function in self._reach_of(entry.function)]
+                for function in self.functions(self._evaluator.values(task.callable)):
+                    yield Entry(function, task)
 
     def _reach_of(self, function: cst.CSTNode) -> frozenset[cst.CSTNode]:
         known = self._reached.get(function)
@@ -130,12 +133,7 @@ class Sides:
     def initializers(self) -> frozenset[cst.CSTNode]:
         """The functions that run as, or are called by, an initializer of a pool's workers."""
         if self._initializers is None:
-            self._initializers = self.reach(
-                function
-                for task in self._tasks.all()
-                if task.in_processes and task.shape.role in ("initializer", "manager")
-                for function in self.functions(self._evaluator.values(task.callable))
-            )
+            self._initializers = self.reach(entry.function for entry in self.initializer_entries())
         return self._initializers
 
     @property

@@ -9,7 +9,6 @@ import libcst as cst
 
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.prompts import IN_WORKER
-from flake8_mppitfalls.model.execution.sides import Entry
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -76,9 +75,11 @@ class InputInWorker(Rule):
             return
         effect = Effect(program.runs, program.prompts.asked, lambda n: _happens(program, n))
         found: dict[cst.CSTNode, None] = {}
-        for entry in _entries(program):
+        sides = program.sides
+        for entry in (*sides.entries(), *sides.initializer_entries()):
             if not _is_replaced(program, entry.function):
-                found.update(dict.fromkeys(_read_by(program, entry, effect)))
+                for step in program.runs.steps_of_entry(entry):
+                    found.update(dict.fromkeys(effect.at(step)))
         for place in found:
             if not found.keys().isdisjoint(program.tree.ancestors(place)):
                 continue  # sum(int(line) for line in sys.stdin): the call says it all
@@ -94,15 +95,6 @@ class InputInWorker(Rule):
             )
 
 
-def _entries(program: Program) -> Iterator[Entry]:
-    """The functions by which child processes begin, initializers too."""
-    yield from program.sides.entries()
-    for task in program.tasks:
-        if task.in_processes and task.shape.role in ("initializer", "manager"):
-            for function in program.sides.functions(program.values(task.callable)):
-                yield Entry(function, task)
-
-
 def _is_replaced(program: Program, function: cst.CSTNode) -> bool:
     """Does the worker, or an initializer, take another standard input?"""
     reached = program.sides.reach([function]) | program.sides.initializers
@@ -111,15 +103,6 @@ def _is_replaced(program: Program, function: cst.CSTNode) -> bool:
 
 def _happens(program: Program, node: cst.CSTNode) -> bool:
     return program.runs.happens(node) and program.conditions.runs(node, IN_WORKER) is not False
-
-
-def _read_by(program: Program, entry: Entry, effect: Effect[cst.CSTNode]) -> Iterator[cst.CSTNode]:
-    """The places where a worker that begins with an entry reads standard input."""
-    runs = program.runs
-    given = runs.decided_by_task(entry.task, entry.function) if entry.task is not None else {}
-    for step in runs.steps(entry.function):
-        if not given or program.conditions.runs(step.node, given) is not False:
-            yield from effect.at(step)
 
 
 def _consequence(program: Program, place: cst.CSTNode) -> str:

@@ -87,7 +87,8 @@ class NestedPool(Rule):
         for entry, made in (*program.daemons.pool_entries(), *program.daemons.process_entries()):
             if self._changes_daemon(program, entry):
                 continue
-            for kind, place in self._started_by(program, entry, effect):
+            steps = program.runs.steps_of_entry(entry)
+            for kind, place in (started for step in steps for started in effect.at(step)):
                 if place in found or _is_serial_inside(program, made, place):
                     continue
                 found.add(place)
@@ -109,15 +110,6 @@ class NestedPool(Rule):
                 else "start it from the parent, or do without daemon=True"
             ),
         )
-
-    def _started_by(
-        self, program: Program, entry: Entry, effect: Effect[tuple[api.Kind, cst.CSTNode]]
-    ) -> Iterator[tuple[api.Kind, cst.CSTNode]]:
-        runs = program.runs
-        given = runs.decided_by_task(entry.task, entry.function) if entry.task is not None else {}
-        for step in runs.steps(entry.function):
-            if not given or program.conditions.runs(step.node, given) is not False:
-                yield from effect.at(step)
 
     def _changes_daemon(self, program: Program, entry: Entry) -> bool:
         """Does the worker make itself an ordinary process: ``current_process().daemon = False``?"""
