@@ -222,6 +222,16 @@ def is_none(value: Value) -> bool:
     return isinstance(value, Constant) and value.value is None
 
 
+def is_always(values: Values, constant: bool | None) -> bool:
+    """True for what can't be anything but ``True``, ``False`` or ``None``."""
+    return bool(values) and all(isinstance(v, Constant) and v.value is constant for v in values)
+
+
+def is_made_at(values: Values, site: cst.CSTNode) -> bool:
+    """Is one of the values made at this place?"""
+    return any(isinstance(v, Made) and v.site is site for v in values)
+
+
 def is_plain(value: Value) -> bool:
     """True for ``None``, a string or a number, as an annotation declares them."""
     return is_none(value) or (isinstance(value, Result) and value.name in _PLAIN)

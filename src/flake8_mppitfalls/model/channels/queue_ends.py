@@ -15,7 +15,7 @@ from flake8_mppitfalls.model.execution.activities import Activities, Activity
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.pending import Pending
-from flake8_mppitfalls.model.values import Made, Member
+from flake8_mppitfalls.model.values import Made, Member, is_made_at
 from flake8_mppitfalls.syntax.flow import constant_truth
 
 if TYPE_CHECKING:
@@ -257,11 +257,8 @@ class QueueEnds:
             node
             for name in names
             for node in self._tree.attributes.get(name, ())
-            if any(isinstance(v, Made) and v.site is queue.site for v in self._values(node))
+            if is_made_at(self._program.values(node.value), queue.site)
         ]
-
-    def _values(self, node: cst.Attribute) -> tuple[object, ...]:
-        return self._program.values(node.value)
 
     def _entries(self, queue: Made, names: tuple[str, ...]) -> list[Entry]:
         """The entries of the workers that put into the queue, or take from it."""

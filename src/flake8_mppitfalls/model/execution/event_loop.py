@@ -11,7 +11,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.channels.polling import Spinning
 from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.evaluation.uses import UseKind
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import Made, is_made_at
 from flake8_mppitfalls.syntax.scopes import Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
@@ -148,10 +148,7 @@ class EventLoop:
             self._tree.function_of(end) is function
             and self._tree.before(end, call)
             and not self._tree.is_within(call, end)
-            and any(
-                isinstance(v, Made) and v.kind is api.Kind.EXECUTOR and v.site is executor
-                for v in self._program.values(receiver)
-            )
+            and is_made_at(self._program.values(receiver), executor)
             for end, receiver in ends
         )
 

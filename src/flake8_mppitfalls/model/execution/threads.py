@@ -9,7 +9,15 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.pending import Pending
-from flake8_mppitfalls.model.values import UNKNOWN, External, Made, Member, Result, ResultMember
+from flake8_mppitfalls.model.values import (
+    UNKNOWN,
+    External,
+    Made,
+    Member,
+    Result,
+    ResultMember,
+    is_made_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,8 +146,7 @@ class Threads:
             return bool(ended) and (site in ended or _ALL in ended)
 
         def leaves(item: cst.WithItem) -> bool:
-            values = self._program.values(item.item)
-            return any(isinstance(v, Made) and v.site is site for v in values)
+            return is_made_at(self._program.values(item.item), site)
 
         return Pending(self._program, lambda step: site in self._starts.at(step), ends, leaves)
 

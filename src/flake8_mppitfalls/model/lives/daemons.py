@@ -15,7 +15,7 @@ from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.execution.conditions import World
 from flake8_mppitfalls.model.execution.sides import Entry
-from flake8_mppitfalls.model.values import Constant, Instance, Made, is_none
+from flake8_mppitfalls.model.values import Instance, Made, is_always, is_none
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
@@ -142,5 +142,4 @@ class Daemons:
         return None
 
     def _is_true(self, node: cst.CSTNode | None) -> bool:
-        values = self._program.values(node)
-        return bool(values) and all(isinstance(v, Constant) and v.value is True for v in values)
+        return is_always(self._program.values(node), True)

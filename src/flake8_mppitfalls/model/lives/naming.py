@@ -27,6 +27,7 @@ from flake8_mppitfalls.model.values import (
     Generator,
     Instance,
     Made,
+    is_made_at,
 )
 from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Bound, Scope, ScopeKind
@@ -121,7 +122,7 @@ class Naming:
 
     def is_it(self, node: cst.CSTNode) -> bool:
         """May the expression be something made at the site?"""
-        return any(isinstance(v, Made) and v.site is self._site for v in self._program.values(node))
+        return is_made_at(self._program.values(node), self._site)
 
     def _may_be(self, node: cst.CSTNode) -> bool:
         """For what is taken from somewhere: unless all that it can be is known to be other."""
@@ -319,7 +320,7 @@ class Naming:
         if not isinstance(value, Container):
             return False
         elements = self._program.evaluator.containers.elements((value,))
-        return any(isinstance(v, Made) and v.site is self._site for v in elements)
+        return is_made_at(elements, self._site)
 
     def note_container(self, site: cst.CSTNode, depth: int = 0) -> bool | None:
         """Take a container among those that matter; ``None`` if its elements can't be followed."""
@@ -430,7 +431,7 @@ class Naming:
             if isinstance(value, (cst.Tuple, cst.List)):
                 return self._part(value, binding.path)
             values = self._program.evaluator.bound(binding)
-            mine = any(isinstance(v, Made) and v.site is self._site for v in values)
+            mine = is_made_at(values, self._site)
             return LOOSE if mine or UNKNOWN in values else NOT
         return NOT
 

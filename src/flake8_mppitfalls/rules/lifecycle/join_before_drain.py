@@ -20,6 +20,7 @@ from flake8_mppitfalls.model.values import (
     External,
     Made,
     Result,
+    is_made_at,
 )
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -261,8 +262,7 @@ class _Case:
         if step.entered or not isinstance(call, cst.Call):
             return
         if isinstance(call.func, cst.Attribute) and call.func.attr.value in names:
-            values = self._program.values(call.func.value)
-            if any(isinstance(v, Made) and v.site is self._process.site for v in values):
+            if is_made_at(self._program.values(call.func.value), self._process.site):
                 yield call
             elif call in self._own_joins:
                 yield call

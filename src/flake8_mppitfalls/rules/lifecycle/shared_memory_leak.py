@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
-from flake8_mppitfalls.model.values import UNKNOWN, Constant, Made
+from flake8_mppitfalls.model.values import UNKNOWN, Made, is_always
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class SharedMemoryLeak(Rule):
             assert isinstance(block.site, cst.Call)
             parameters = api.MAKERS["SharedMemory"].parameters
             tracked = argument(block.site, parameters, "track")
-            kept = tracked is not None and _is(program, tracked, False)
+            kept = tracked is not None and is_always(program.values(tracked), False)
             named = [use.at for use in uses if isinstance(use.at, (cst.Name, cst.Attribute))]
             yield self.finding(
                 block.site,
@@ -134,7 +134,7 @@ def _name(program: Program, made: Made) -> object:
     if not isinstance(made.site, cst.Call) or has_stars(made.site):
         return None
     given = argument(made.site, api.MAKERS["SharedMemory"].parameters, "name")
-    if given is None or _is(program, given, None):
+    if given is None or is_always(program.values(given), None):
         return ""
     return program.evaluator.text(given)
 
@@ -146,9 +146,4 @@ def _is_new(program: Program, made: Made) -> bool:
     if has_stars(made.site):
         return False
     given = argument(made.site, api.MAKERS["SharedMemory"].parameters, "create")
-    return given is not None and _is(program, given, True)
-
-
-def _is(program: Program, node: cst.CSTNode, wanted: bool | None) -> bool:
-    values = program.values(node)
-    return bool(values) and all(isinstance(v, Constant) and v.value is wanted for v in values)
+    return given is not None and is_always(program.values(given), True)

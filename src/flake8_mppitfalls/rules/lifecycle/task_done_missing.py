@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import Made, is_made_at
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -117,9 +117,7 @@ class _Queue:
         return [node for node in self._tree.attributes.get(name, ()) if self._is_it(node.value)]
 
     def _is_it(self, node: cst.CSTNode) -> bool:
-        return any(
-            isinstance(v, Made) and v.site is self._made.site for v in self._program.values(node)
-        )
+        return is_made_at(self._program.values(node), self._made.site)
 
     def _is_called(self, node: cst.Attribute) -> bool:
         parent = self._tree.parent(node)

@@ -11,7 +11,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.lives.naming import Naming
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import Made, is_made_at
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -233,8 +233,9 @@ class _Case:
         """Is what is ended here known, and not this process?"""
         assert isinstance(call.func, cst.Attribute)
         ended = call.func.value
-        return not self._is_process(ended, self._process) and any(
-            isinstance(value, Made) for value in self._program.values(ended)
+        values = self._program.values(ended)
+        return not is_made_at(values, self._process.site) and any(
+            isinstance(value, Made) for value in values
         )
 
     def _is_still_another(self, call: cst.Call) -> bool:
@@ -277,7 +278,7 @@ class _Case:
     def _used(self, step: Step) -> Iterator[bool]:
         call = step.node
         if step.entered:
-            if any(isinstance(v, Made) and v.site is self._thing.site for v in step.values):
+            if is_made_at(step.values, self._thing.site):
                 yield True
         elif isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
             if call.func.attr.value in _USES[self._thing.kind] and self._is_it(call.func.value):
@@ -313,13 +314,8 @@ class _Case:
         if step.entered or not isinstance(call, cst.Call) or call.args:
             return
         if isinstance(call.func, cst.Attribute) and call.func.attr.value == "join":
-            if self._is_process(call.func.value, self._process):
+            if is_made_at(self._program.values(call.func.value), self._process.site):
                 yield True
-
-    def _is_process(self, node: cst.CSTNode, process: Made) -> bool:
-        return any(
-            isinstance(v, Made) and v.site is process.site for v in self._program.values(node)
-        )
 
     # -- other processes -----------------------------------------------------------------------
 
