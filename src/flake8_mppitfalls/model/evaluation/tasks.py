@@ -173,7 +173,8 @@ class Tasks:
     def all(self) -> list[Task]:
         """All worker API calls that hand over a callable, in source order."""
         if self._all is None:
-            found = (self.of(call) for call in self._tree.nodes(cst.Call))
+            calls = filter(self._may_be_one, self._tree.nodes(cst.Call))
+            found = map(self.of, calls)
             self._all = [task for task in found if task is not None and task.callable is not None]
         return self._all
 

@@ -67,6 +67,7 @@ class Conditions:
         self._evaluator = evaluator
         self._tree = evaluator.tree
         self._truths: dict[tuple[cst.CSTNode, int], tuple[bool | None, World]] = {}
+        self._blocks: dict[tuple[cst.CSTNode, int, bool], tuple[bool | None, World]] = {}
         self._leaving: dict[tuple[cst.CSTNode, int], tuple[int, World]] = {}
         self._places: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
         self._early: dict[cst.CSTNode, list[tuple[int, cst.BaseExpression, bool]]] = {}
@@ -118,7 +119,8 @@ class Conditions:
             if type(parent) is cst.Module or type(parent) is cst.IndentedBlock:
                 if exits and self._left_before(parent, child, world):
                     return False
-            elif type(parent) in _BARRING:
+                return self._block_runs(parent, world, exits)
+            if type(parent) in _BARRING:
                 if self._bars(parent, child, world):
                     return False
             elif type(parent) is cst.FunctionDef or type(parent) is cst.Lambda:
@@ -126,6 +128,16 @@ class Conditions:
                     return None
             child = parent
         return None
+
+    def _block_runs(
+        self, block: cst.Module | cst.IndentedBlock, world: World, exits: bool
+    ) -> bool | None:
+        """As :meth:`runs`, for a block: many nodes are in the same one."""
+        key = (block, id(world), exits)
+        known = self._blocks.get(key)
+        if known is None:
+            known = self._blocks[key] = (self.runs(block, world, exits=exits), world)
+        return known[0]
 
     def _bars(self, parent: cst.CSTNode, child: cst.CSTNode, world: World) -> bool:
         if isinstance(parent, (cst.If, cst.IfExp)):

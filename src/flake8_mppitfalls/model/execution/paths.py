@@ -178,9 +178,9 @@ class Paths:
         """The tests around a place in its function, and whether they hold there."""
         child = node
         for parent in self._tree.ancestors(node):
-            if isinstance(parent, cst.If) and child is not parent.test:
+            if type(parent) is cst.If and child is not parent.test:
                 yield from _parts(parent.test, child is parent.body)
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+            elif type(parent) is cst.FunctionDef or type(parent) is cst.Lambda:
                 return
             child = parent
 
