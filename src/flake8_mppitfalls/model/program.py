@@ -312,6 +312,10 @@ class Program:
         name = dotted_name(task.callable)
         return f"{name}()" if name else "the task"
 
+    def function_name(self, function: cst.CSTNode | None, otherwise: str) -> str:
+        """What a function is called, for a message; ``otherwise`` for a lambda."""
+        return f"{function.name.value}()" if isinstance(function, cst.FunctionDef) else otherwise
+
     def at_line(self, node: cst.CSTNode | None) -> str:
         """`` at line 12``, for a message; nothing where the line is not known."""
         while node is not None and node not in self._lines:

@@ -188,6 +188,15 @@ class Classes:
                     found.setdefault(base, []).append(cls)
         return found
 
+    def has_reducer(self, cls: cst.ClassDef) -> bool:
+        """Is ``copyreg.pickle()``, or ``ForkingPickler.register()``, told how to pickle it?"""
+        for name in ("pickle", "register"):
+            for call in self._tree.calls_of.get(name, ()):
+                first = call.args[0].value if call.args else None
+                if isinstance(first, cst.Name) and first.value == cls.name.value:
+                    return True
+        return False
+
     def stores(self, name: str) -> list[Store]:
         """All assignments to an attribute of this name, whatever the receiver."""
         known = self._stores.get(name)

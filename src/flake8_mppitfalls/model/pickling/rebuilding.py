@@ -75,11 +75,8 @@ class Rebuilding:
         for c in classes.mro(cls):
             if not _REBUILDING.isdisjoint(self._tree.scopes[c].bindings):
                 return False
-            for name in ("pickle", "register"):
-                for call in self._tree.calls_of.get(name, ()):
-                    first = call.args[0].value if call.args else None
-                    if isinstance(first, cst.Name) and first.value == c.name.value:
-                        return False
+            if classes.has_reducer(c):
+                return False
         return self._constructor(cls) is not None or self._evaluator.records.is_record(cls)
 
     def _constructor(self, cls: cst.ClassDef) -> cst.FunctionDef | None:

@@ -244,11 +244,8 @@ class Refusals:
         for c in classes.mro(cls):
             if not picklable.REDUCERS.isdisjoint(self._tree.scopes[c].bindings):
                 return True
-            for name in ("pickle", "register"):
-                for call in self._tree.calls_of.get(name, ()):
-                    first = call.args[0].value if call.args else None
-                    if isinstance(first, cst.Name) and first.value == c.name.value:
-                        return True
+            if classes.has_reducer(c):
+                return True
         return False
 
     def has_plain_state(self, cls: cst.ClassDef) -> bool:

@@ -88,9 +88,7 @@ class InputInWorker(Rule):
             yield self.finding(
                 place,
                 what=program.source(place, what),
-                worker=f"{owner.name.value}()"
-                if isinstance(owner, cst.FunctionDef)
-                else "a lambda",
+                worker=program.function_name(owner, "a lambda"),
                 consequence=_consequence(program, place),
             )
 

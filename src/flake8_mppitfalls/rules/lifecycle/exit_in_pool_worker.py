@@ -77,9 +77,8 @@ class ExitInPoolWorker(Rule):
             for node, what in finder.exits(entry.function, {**IN_DAEMON, **given}):
                 if node not in found:
                     found.add(node)
-                    function = entry.function
-                    worker = function.name.value if isinstance(function, cst.FunctionDef) else ""
-                    yield self.finding(node, what=what, worker=f"{worker}()" if worker else "it")
+                    worker = program.function_name(entry.function, "it")
+                    yield self.finding(node, what=what, worker=worker)
 
     def _may_exit(self, program: Program) -> bool:
         return any(program.tree.calls_of.get(name) for name in ("exit", "quit", "_exit"))

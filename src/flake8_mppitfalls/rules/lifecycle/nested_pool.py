@@ -92,17 +92,16 @@ class NestedPool(Rule):
                 if place in found or _is_serial_inside(program, made, place):
                     continue
                 found.add(place)
-                yield self._found(entry, made, kind, place)
+                yield self._found(program, entry, made, kind, place)
 
-    def _found(self, entry: Entry, made: Made, kind: api.Kind, place: cst.CSTNode) -> Finding:
-        function = entry.function
+    def _found(
+        self, program: Program, entry: Entry, made: Made, kind: api.Kind, place: cst.CSTNode
+    ) -> Finding:
         pool = made.kind is api.Kind.POOL
         return self.finding(
             place,
             what=_WHAT[kind],
-            worker=f"{function.name.value}()"
-            if isinstance(function, cst.FunctionDef)
-            else "a lambda",
+            worker=program.function_name(entry.function, "a lambda"),
             outer="a worker of a Pool" if pool else "a daemonic process",
             cure=(
                 "use a ProcessPoolExecutor outside, or start them all from the parent"

@@ -159,9 +159,7 @@ class ModuleLevelPrimitive(Rule):
                 node,
                 name=name,
                 what=f"an {what}" if what[0] in "AE" else f"a {what}",
-                function=f"{worker.name.value}()"
-                if isinstance(worker, cst.FunctionDef)
-                else "the task",
+                function=program.function_name(worker, "the task"),
                 whose="not the parent's" if in_parent else "not the other workers'",
             )
 

@@ -93,8 +93,7 @@ class ModuleStateForSharing(Rule):
 
     def _found(self, program: Program, node: cst.CSTNode, name: str) -> Finding:
         worker = program.sides.worker_of(node)
-        function = f"{worker.name.value}()" if isinstance(worker, cst.FunctionDef) else "the task"
-        return self.finding(node, name=name, function=function)
+        return self.finding(node, name=name, function=program.function_name(worker, "the task"))
 
 
 def _variables(program: Program) -> Iterator[str]:
