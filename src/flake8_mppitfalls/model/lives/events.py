@@ -23,7 +23,7 @@ from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from flake8_mppitfalls.model.evaluation.references import CallSite
     from flake8_mppitfalls.model.lives.life import Life
@@ -103,6 +103,22 @@ class Events:
             for event in events
             if event.effect in effects
         ]
+
+    def calls_that_reach(self, nodes: Iterable[cst.CSTNode]) -> list[cst.CSTNode]:
+        """The calls of this module's functions in which one of these places is, however deep."""
+        reached = {self._tree.function_of(node).node for node in nodes}
+        calls = [
+            (self._tree.function_of(event.node).node, event)
+            for points in self.at.values()
+            for events in points.values()
+            for event in events
+            if event.effect is Effect.CALL and event.called is not None
+        ]
+        size = -1
+        while size < len(reached):
+            size = len(reached)
+            reached.update(caller for caller, event in calls if event.called in reached)
+        return [event.node for _, event in calls if event.called in reached]
 
     # -- uses ----------------------------------------------------------------------------------
 

@@ -411,7 +411,7 @@ class Typestate:
     def _settled(self) -> set[cst.CSTNode]:
         """What holds a close(), terminate() or start(); a ``try`` not for what its end holds."""
         found: set[cst.CSTNode] = set()
-        for node in self._settling:
+        for node in (*self._settling, *self._events.calls_that_reach(self._settling)):
             found.add(node)
             child = node
             for parent in self._tree.ancestors(node):
