@@ -182,6 +182,8 @@ class Tracer:
         elif isinstance(parent, cst.Call):
             # The value itself is called: a bound method was followed, or a callable.
             self.use(UseKind.METHOD, parent, node, "__call__", depth=depth, through=through)
+        elif isinstance(parent, cst.ComparisonTarget) and not depth and _searches(parent):
+            self.use(UseKind.ITERATED, parent, node, depth=depth, through=through)
         elif kind in _TESTS:
             self.use(UseKind.TESTED, parent, node, depth=depth, through=through)
             if isinstance(parent, cst.Index):
@@ -487,6 +489,11 @@ class Tracer:
         for binding in scope.bindings.get(param.name.value, ()) if scope is not None else ():
             if binding.node is param and node is param.default:
                 self.bound(binding, depth, through=through)
+
+
+def _searches(target: cst.ComparisonTarget) -> bool:
+    """``3 in lazy`` takes out what comes before the first 3."""
+    return isinstance(target.operator, (cst.In, cst.NotIn))
 
 
 _PASS_THROUGH: set[type[cst.CSTNode]] = {cst.IfExp, cst.BooleanOperation}
