@@ -135,7 +135,7 @@ class Prompts:
         """True if the code of a function gives the process another standard input."""
         for node in self._tree.attributes.get("stdin", ()):
             if self._tree.qualified(node) == "sys.stdin" and self._tree.is_within(node, function):
-                if isinstance(self._tree.parent(node), cst.AssignTarget):
+                if self._evaluator.classes.store_of(node) is not None:
                     return True
         return any(
             self._tree.qualified(call.func) in _REPLACING
