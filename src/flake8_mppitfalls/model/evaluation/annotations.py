@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -36,6 +37,7 @@ _PROXIES_TOO = frozenset(
 )
 """Type checkers know a manager's proxies by these names, too."""
 
+_WRAPPERS = frozenset({"Optional", "Annotated", "Final", "ClassVar", "Required"})
 SEQUENCES = frozenset({"list", "sequence", "iterable", "iterator", "set", "tuple", "deque"})
 MAPPINGS = frozenset({"dict", "mapping", "defaultdict", "mutablemapping", "ordereddict"})
 
@@ -81,32 +83,48 @@ class Annotations:
         text = annotation.evaluated_value
         if not isinstance(text, str):
             return (UNKNOWN,)
-        groups: list[Values] = []
-        for part in text.replace("Optional[", "").rstrip("]").split("|"):
-            name = part.strip()
-            if name == "None":
-                continue
-            if not all(piece.isidentifier() for piece in name.split(".")):
+        try:
+            expression = ast.parse(text.strip(), mode="eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return (UNKNOWN,)
+        return self._quoted(expression, annotation)
+
+    def _quoted(self, part: ast.expr, site: cst.BaseExpression) -> Values:
+        """An instance of what a part of an annotation in quotes names."""
+        if isinstance(part, ast.BinOp) and isinstance(part.op, ast.BitOr):
+            return union(self._quoted(part.left, site), self._quoted(part.right, site))
+        if isinstance(part, ast.Constant) and part.value is None:
+            return (Constant(None, site),)
+        if isinstance(part, ast.Subscript):
+            inner = part.slice.elts if isinstance(part.slice, ast.Tuple) else [part.slice]
+            name = ast.unparse(part.value).rpartition(".")[2]
+            if name in _WRAPPERS and inner:
+                return self._quoted(inner[0], site)
+            if name == "Union":
+                return union(*(self._quoted(one, site) for one in inner))
+            if name.lower() in SEQUENCES | MAPPINGS:
                 return (UNKNOWN,)
-            head, _, rest = name.partition(".")
-            scope = self._evaluator.tree.scope_of(annotation)
-            owner = scope.owner_of(head)
-            bindings = owner.bindings[head] if owner is not None else []
-            classes = [b.node for b in bindings if isinstance(b.node, cst.ClassDef)]
-            if classes and not rest:
-                groups.append((self._evaluator.instance(classes[-1], annotation),))
-                continue
-            names = {b.qualified for b in bindings} or {head}
-            if len(names) != 1 or "" in names:
-                return (UNKNOWN,)
-            qualified = names.pop() + ("." + rest if rest else "")
-            groups.append(self._declared(qualified, annotation))
-        return union(*groups) if groups else (UNKNOWN,)
+            return self._quoted(part.value, site)
+        if isinstance(part, (ast.Name, ast.Attribute)):
+            return self._quoted_name(ast.unparse(part), site)
+        return (UNKNOWN,)
+
+    def _quoted_name(self, name: str, site: cst.BaseExpression) -> Values:
+        head, _, rest = name.partition(".")
+        owner = self._evaluator.tree.scope_of(site).owner_of(head)
+        bindings = owner.bindings[head] if owner is not None else []
+        classes = [b.node for b in bindings if isinstance(b.node, cst.ClassDef)]
+        if classes and not rest:
+            return (self._evaluator.instance(classes[-1], site),)
+        names = {b.qualified for b in bindings} or {head}
+        if len(names) != 1 or "" in names:
+            return (UNKNOWN,)
+        return self._declared(names.pop() + ("." + rest if rest else ""), site)
 
     def _annotated_generic(self, annotation: cst.Subscript) -> Values:
         name = self._evaluator.tree.qualified(annotation.value).rpartition(".")[2]
         inner = [e.slice.value for e in annotation.slice if isinstance(e.slice, cst.Index)]
-        if name in {"Optional", "Annotated", "Final", "ClassVar", "Required"} and inner:
+        if name in _WRAPPERS and inner:
             return self.of(inner[0])
         if name == "Union":
             return union(*(self.of(part) for part in inner))
