@@ -302,6 +302,10 @@ class Program:
         name = dotted_name(node)
         if name:
             return name if len(name) <= longest else otherwise
+        return self.text(node, otherwise, longest)
+
+    def text(self, node: cst.CSTNode, otherwise: str = "", longest: int = 40) -> str:
+        """The text of any expression for a message; ``otherwise`` for a long one."""
         text = self.tree.text(node)
         return text if 0 < len(text) <= longest and "\n" not in text else otherwise
 

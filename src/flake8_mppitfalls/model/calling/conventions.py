@@ -454,9 +454,8 @@ class Conventions:
     def _callable_text(self, task: Task) -> str:
         return self._program.source(task.callable, "f") if task.callable is not None else "f"
 
-    def _text(self, node: cst.BaseExpression, longest: int = 30) -> str:
-        text = self._tree.text(node)
-        return text if 0 < len(text) <= longest and "\n" not in text else "…"
+    def _text(self, node: cst.BaseExpression) -> str:
+        return self._program.text(node, "…", longest=30)
 
     def _listed(self, positional: list[cst.BaseExpression]) -> str:
         return ", ".join(self._text(node) for node in positional[1:])

@@ -76,12 +76,6 @@ def is_on_windows(program: Program, constructor: Constructor) -> bool:
     )
 
 
-def source_of(program: Program, node: cst.BaseExpression, longest: int = 40) -> str:
-    """The text of a short expression, for a message; empty for a long one."""
-    text = program.tree.text(node)
-    return text if len(text) <= longest and "\n" not in text else ""
-
-
 def _of_call(program: Program, made: Made, call: cst.Call) -> Iterator[Constructor]:
     maker = api.MAKERS[made.name]
     if made.cls is not None and program.evaluator.classes.method(made.cls, "__init__"):

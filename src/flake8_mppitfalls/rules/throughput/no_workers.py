@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.numbers.amounts import Amount, Type
-from flake8_mppitfalls.model.numbers.worker_counts import constructors, source_of
+from flake8_mppitfalls.model.numbers.worker_counts import constructors
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def _counts(program: Program) -> Iterator[_Count]:
 
 def _text(program: Program, count: _Count, value: str) -> str:
     """``processes=jobs is 0``; what is written as a literal needs no second mention."""
-    text = source_of(program, count.place)
+    text = program.text(count.place)
     if text in (value, "None"):
         return f"{count.parameter}={text}"
     return f"{count.parameter}={text} is {value}" if text else f"{count.parameter} is {value}"

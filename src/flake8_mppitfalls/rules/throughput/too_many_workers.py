@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.numbers.amounts import Amount, Type
-from flake8_mppitfalls.model.numbers.worker_counts import constructors, is_on_windows, source_of
+from flake8_mppitfalls.model.numbers.worker_counts import constructors, is_on_windows
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.settings import MAX_WORKERS
 
@@ -91,7 +91,7 @@ def _text(amount: Amount) -> str:
 
 def _origin(program: Program, node: cst.BaseExpression) -> str:
     """The expression, where it is no literal."""
-    text = source_of(program, node)
+    text = program.text(node)
     return "" if not text or isinstance(node, cst.Integer) else f" ({text})"
 
 

@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.numbers.amounts import Amount, Amounts, Type
-from flake8_mppitfalls.model.numbers.worker_counts import constructors, is_on_windows, source_of
+from flake8_mppitfalls.model.numbers.worker_counts import constructors, is_on_windows
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.settings import MAX_WORKERS
 
@@ -106,7 +106,7 @@ def _remedied(program: Program, place: cst.BaseExpression, source: str) -> str:
     """What is to be bounded: the expression as it stands, if it is a short one."""
     if not source:
         return "os.cpu_count() or 1"
-    return source_of(program, place) or source
+    return program.text(place) or source
 
 
 def _text(source: str, processors: bool) -> str:
