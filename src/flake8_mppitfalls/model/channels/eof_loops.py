@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
 
+from flake8_mppitfalls.model.execution.caught import takers_of
 from flake8_mppitfalls.syntax.flow import constant_truth
 
 if TYPE_CHECKING:
@@ -14,9 +15,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
 
     Loop: TypeAlias = cst.For | cst.While
+    Handler: TypeAlias = cst.ExceptHandler | cst.ExceptStarHandler
 
 READING = frozenset({"recv", "recv_bytes", "recv_bytes_into"})
-_CATCHING = frozenset({"EOFError", "Exception", "BaseException"})
 _REMOVING = frozenset({"remove", "discard", "pop", "clear", "unregister"})
 _TAKING_UP = frozenset("list tuple set sorted sum max min collections.Counter".split())
 _LEAVING = frozenset({"sys.exit", "exit", "quit", "os._exit"})
@@ -34,8 +35,8 @@ class EofLoops:
         loops = list(self._loops_around(read))
         if not loops:
             return None
-        block = self._catching(read)
-        if block is None:
+        taker = next(takers_of(self._tree, read, "EOFError"), None)
+        if taker is None:
             return None
         loop = loops[0]
         if isinstance(loop, cst.For):
@@ -43,8 +44,8 @@ class EofLoops:
             loop = next((outer for outer in loops if isinstance(outer, cst.While)), loop)
         if not isinstance(loop, cst.While) or self._leaves_in_callers(read):
             return None
-        inside = self._tree.is_within(block, loop)
-        handler = self._handler(block)
+        inside = self._tree.is_within(taker, loop)
+        handler = taker if not isinstance(taker, cst.WithItem) else None
         if inside and not self._ends_loop(handler, loop, loops[0]):
             return None
         if not inside and constant_truth(loop.test) is not True:
@@ -64,41 +65,7 @@ class EofLoops:
 
     # -- the handler ---------------------------------------------------------------------------
 
-    def _catching(self, node: cst.CSTNode) -> cst.Try | cst.With | None:
-        """The nearest ``try`` (or ``with suppress``) that takes the ``EOFError`` of ``node``."""
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, cst.Try) and child is parent.body:
-                if self._handler(parent) is not None:
-                    return parent
-            elif isinstance(parent, cst.With) and child is parent.body:
-                if any(self._suppresses(item.item) for item in parent.items):
-                    return parent
-            elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
-                return None
-            child = parent
-        return None
-
-    def _handler(self, block: cst.Try | cst.With) -> cst.ExceptHandler | None:
-        if isinstance(block, cst.Try):
-            for handler in block.handlers:
-                if handler.type is None or self._names_eof(handler.type):
-                    return handler
-        return None
-
-    def _names_eof(self, node: cst.BaseExpression) -> bool:
-        if isinstance(node, (cst.Tuple, cst.List)):
-            return any(self._names_eof(element.value) for element in node.elements)
-        return self._tree.qualified(node) in _CATCHING
-
-    def _suppresses(self, node: cst.BaseExpression) -> bool:
-        return (
-            isinstance(node, cst.Call)
-            and self._tree.qualified(node.func) == "contextlib.suppress"
-            and any(self._names_eof(arg.value) for arg in node.args)
-        )
-
-    def _ends_loop(self, handler: cst.ExceptHandler | None, loop: cst.While, inner: Loop) -> bool:
+    def _ends_loop(self, handler: Handler | None, loop: cst.While, inner: Loop) -> bool:
         """Does the handler end the loop: by leaving it, or by what its test asks?"""
         if handler is None:
             return False
@@ -145,7 +112,7 @@ class EofLoops:
 
     # -- other ends ----------------------------------------------------------------------------
 
-    def _has_other_end(self, loop: cst.While, handler: cst.ExceptHandler | None) -> bool:
+    def _has_other_end(self, loop: cst.While, handler: Handler | None) -> bool:
         """Is there another way out of the loop: a sentinel, a count, a test of a process?"""
         if constant_truth(loop.test) is not True and not self._is_plain(loop.test):
             return True

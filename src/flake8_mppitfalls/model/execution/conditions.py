@@ -233,38 +233,6 @@ class Conditions:
                 return
             child = parent
 
-    def takes_error(self, node: cst.CSTNode, name: str) -> bool:
-        """True if an error of this name (a subclass of ``Exception``) goes no further than here.
-
-        A ``try`` in the same function has a handler for it that does not raise again, or a
-        ``with suppress(…)`` is around it.
-        """
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.Try, cst.TryStar)) and child is parent.body:
-                for handler in parent.handlers:
-                    if self._names_error(handler.type, name):
-                        below = self._tree.walk(handler.body)
-                        return not any(isinstance(n, cst.Raise) for n in below)
-            elif isinstance(parent, cst.With) and child is parent.body:
-                for item in parent.items:
-                    call = item.item
-                    if isinstance(call, cst.Call):
-                        if self._tree.qualified(call.func) == "contextlib.suppress":
-                            if any(self._names_error(arg.value, name) for arg in call.args):
-                                return True
-            elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
-                return False
-            child = parent
-        return False
-
-    def _names_error(self, node: cst.BaseExpression | None, name: str) -> bool:
-        if node is None:
-            return True
-        if isinstance(node, (cst.Tuple, cst.List)):
-            return any(self._names_error(element.value, name) for element in node.elements)
-        return self._tree.qualified(node) in (name, "Exception", "BaseException")
-
     def leaves(self, suite: cst.BaseSuite) -> bool:
         """True if a block always ends by leaving: ``return``, ``raise``, ``sys.exit()`` …"""
         return self._leaves(suite)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
+from flake8_mppitfalls.model.execution.caught import is_taken
 from flake8_mppitfalls.model.execution.module_state import Side
 from flake8_mppitfalls.model.sharing.connections import Connected, connected
 from flake8_mppitfalls.model.values import Constant, Container, Made, Result
@@ -218,7 +219,7 @@ class ParentState:
 
     def gets_along_without(self, load: cst.Name) -> bool:
         """Does the function ask whether the name is ``None``, and do without, or take the error?"""
-        if self._program.conditions.takes_error(load, "NameError"):
+        if is_taken(self._tree, load, "NameError"):
             return True
         function = next(self._program.sides.functions_around(load), None)
         return function in self._asking(load.value)

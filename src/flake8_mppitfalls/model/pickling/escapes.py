@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from flake8_mppitfalls.model.execution.caught import takers
 from flake8_mppitfalls.model.values import (
     Class,
     Container,
@@ -86,24 +87,10 @@ class Escapes:
 
         A handler whose type is not known counts as one that takes it.
         """
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.Try, cst.TryStar)):
-                if child is parent.body and self._handled(parent, exception):
-                    return True
-            elif isinstance(parent, cst.With) and child is parent.body:
-                if any(self._suppresses(item, exception) for item in parent.items):
-                    return True
-            elif isinstance(parent, (cst.FunctionDef, cst.Lambda)) and child is parent.body:
-                return False
-            child = parent
-        return False
-
-    def _handled(self, statement: cst.Try | cst.TryStar, exception: Value) -> bool:
-        for handler in statement.handlers:
-            if handler.type is None or self._takes(handler.type, exception):
-                return not self._raises_again(handler)
-        return False
+        return any(
+            isinstance(taker, cst.WithItem) or not self._raises_again(taker)
+            for taker in takers(self._tree, node, lambda type_: self._takes(type_, exception))
+        )
 
     def _raises_again(self, handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
         """Does the handler let the same exception go on, on some path?"""
@@ -114,18 +101,8 @@ class Escapes:
                     return True
         return False
 
-    def _suppresses(self, item: cst.WithItem, exception: Value) -> bool:
-        call = item.item
-        return (
-            isinstance(call, cst.Call)
-            and self._tree.qualified(call.func) == "contextlib.suppress"
-            and any(self._takes(arg.value, exception) for arg in call.args)
-        )
-
     def _takes(self, node: cst.BaseExpression, exception: Value) -> bool:
         """Does ``except node`` take the exception?"""
-        if isinstance(node, (cst.Tuple, cst.List)):
-            return any(self._takes(element.value, exception) for element in node.elements)
         names, classes, sure = self._family(exception)
         for value in self._evaluator.values(node):
             if isinstance(value, Class):

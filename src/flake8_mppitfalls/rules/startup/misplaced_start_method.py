@@ -10,6 +10,7 @@ import libcst as cst
 
 from flake8_mppitfalls import project
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_double_star
+from flake8_mppitfalls.model.execution.caught import is_caught
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.handlers import is_handler
 from flake8_mppitfalls.model.execution.runs import Step
@@ -234,16 +235,7 @@ class _Calls:
 
     def is_excused(self, call: cst.Call) -> bool:
         """Is the error taken, or is it asked before whether a method is set?"""
-        return self._is_taken(call, set()) or self._is_asked_for(call)
-
-    def _is_taken(self, node: cst.CSTNode, seen: set[cst.CSTNode]) -> bool:
-        if node in seen:
-            return False
-        seen.add(node)
-        if self._program.conditions.takes_error(node, "RuntimeError"):
-            return True
-        callers = self._program.paths.callers(node)
-        return bool(callers) and all(self._is_taken(c.step.node, seen) for c in callers)
+        return is_caught(self._program, call, "RuntimeError") or self._is_asked_for(call)
 
     def _is_asked_for(self, call: cst.Call) -> bool:
         """``if get_start_method(allow_none=True) is None:``, or an early return on its answer."""
