@@ -195,6 +195,17 @@ class Tree:
             parts.append(names.pop())
         return ".".join(reversed(parts))
 
+    def alternatives(self, node: cst.CSTNode) -> list[str]:
+        """The dotted names of a chain whose first name several imports bind, in their order."""
+        head = node
+        while isinstance(head, cst.Attribute):
+            head = head.value
+        bindings = self.lookup(head) if isinstance(head, cst.Name) else []
+        if not bindings or any(not b.qualified for b in bindings):
+            return []
+        rest = dotted_name(node).partition(".")[2]
+        return [b.qualified + ("." + rest if rest else "") for b in bindings]
+
     def starred(self, name: str) -> list[str]:
         """The dotted names that a name without bindings may have by ``from module import *``."""
         return [f"{module}.{name}" for module in self.star_imports]

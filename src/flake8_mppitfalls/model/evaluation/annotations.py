@@ -65,7 +65,7 @@ class Annotations:
         cls = self._evaluator.classes.named(annotation)
         if cls is not None:
             return (self._evaluator.instance(cls, annotation),)
-        return self._declared(self._evaluator.tree.qualified(annotation), annotation)
+        return self._declared(self._evaluator.classes.qualified(annotation), annotation)
 
     def _declared(self, name: str, site: cst.BaseExpression) -> Values:
         if not name or name in {"typing.Any", "object"} or name in _PROXIES_TOO:

@@ -73,9 +73,23 @@ class Classes:
                 local.append(found)
             else:
                 external.append(
-                    self._starred(base) or self._tree.qualified(base) or self._of_context(base)
+                    self._starred(base) or self.qualified(base) or self._of_context(base)
                 )
         return local, external
+
+    def qualified(self, node: cst.BaseExpression) -> str:
+        """The dotted name of a class, also where one of two imports brings it.
+
+        ``try: from billiard import Process``, ``except ImportError: from multiprocessing …``: that
+        is the same class of the process API. Where one is of dill's kind, that one is it.
+        """
+        known = self._tree.qualified(node)
+        if known:
+            return known
+        names = self._tree.alternatives(node)
+        if len({api.canonical(name) for name in names}) != 1 or api.maker(names[0]) is None:
+            return ""
+        return max(names, key=api.flavour)
 
     def _starred(self, base: cst.BaseExpression) -> str:
         """``class W(Process)`` after ``from multiprocessing import *``."""
