@@ -315,23 +315,61 @@ class ModuleState:
 
     # -- values --------------------------------------------------------------------------------
 
-    def is_part_of_parameter(self, node: cst.CSTNode | None, depth: int = 0) -> bool:
+    def is_part_of_parameter(self, node: cst.CSTNode | None) -> bool:
         """True for a parameter as it was given, a part of it, or a name for one of these."""
-        while isinstance(node, (cst.Subscript, cst.Attribute)):
-            node = node.value
-        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
-            if node.func.attr.value == "get":
-                return self.is_part_of_parameter(node.func.value, depth)
-        if not isinstance(node, cst.Name) or depth > 10:
-            return False
-        bindings = self._program.evaluator.bindings(node)
-        return bool(bindings) and all(self.is_given(b, depth) for b in bindings)
+        origins = self._origins(node)
+        return bool(origins) and None not in origins
 
-    def is_given(self, binding: Binding, depth: int = 0) -> bool:
-        """True if a binding just names a parameter or a part of one."""
+    def is_given(self, binding: Binding) -> bool:
+        """True if a binding names what a worker was given, or a part of it, and nothing else.
+
+        The parameter of a function that workers alone call counts as what they give for it.
+        """
+        return self._is_given(binding, set())
+
+    def _is_given(self, binding: Binding, seen: set[Binding]) -> bool:
         if binding.kind is Bound.PARAMETER:
-            return True
-        return binding.kind is Bound.ASSIGN and self.is_part_of_parameter(binding.value, depth + 1)
+            if binding in seen:
+                return True
+            seen.add(binding)
+            return all(self._is_of_given(one, seen) for one in self._given_by_workers(binding))
+        return binding.kind is Bound.ASSIGN and self._is_of_given(binding.value, seen)
+
+    def _is_of_given(self, node: cst.CSTNode | None, seen: set[Binding]) -> bool:
+        origins = self._origins(node)
+        return bool(origins) and all(o is not None and self._is_given(o, seen) for o in origins)
+
+    def _given_by_workers(self, parameter: Binding) -> list[cst.BaseExpression]:
+        """What is given for the parameter of a function that nothing but workers' code calls."""
+        function, references = parameter.scope.node, self._program.references
+        if any(entry.function is function for entry in self._program.sides.entries()):
+            return []
+        if references.is_given_away(function) or not isinstance(parameter.node, cst.Param):
+            return []
+        if any(self.side_of(use.node) != Side.WORKER for use in references.of(function)):
+            return []
+        given = references.arguments_for(function, parameter.node)
+        return [one.expression for one in given if not one.path]
+
+    def _origins(self, node: cst.CSTNode | None) -> set[Binding | None]:
+        """The parameters that an expression is, or is a part of; ``None`` for anything else."""
+        found: set[Binding | None] = set()
+        seen: set[Binding] = set()
+        work = [node]
+        while work and None not in found:
+            name = _whole(work.pop())
+            bindings = self._program.evaluator.bindings(name) if name is not None else ()
+            if not bindings:
+                found.add(None)
+            for binding in bindings:
+                if binding.kind is Bound.PARAMETER:
+                    found.add(binding)
+                elif binding.kind is not Bound.ASSIGN:
+                    found.add(None)
+                elif binding not in seen:
+                    seen.add(binding)
+                    work.append(binding.value)
+        return found
 
     def is_made_alike_in_parent(self, binding: Binding) -> bool:
         """Does the parent make one for itself, too, as in ``log = Logger(queue)``?"""
@@ -341,3 +379,18 @@ class ModuleState:
             and write.binding.value.func.deep_equals(binding.value.func)
             for write in self.writes(binding.name)
         )
+
+
+def _whole(node: cst.CSTNode | None) -> cst.Name | None:
+    """The name that an expression is a part of: ``x`` of ``x[0].path`` and ``x.get("path")``."""
+    while True:
+        if isinstance(node, (cst.Subscript, cst.Attribute)):
+            node = node.value
+        elif (
+            isinstance(node, cst.Call)
+            and isinstance(node.func, cst.Attribute)
+            and node.func.attr.value == "get"
+        ):
+            node = node.func.value
+        else:
+            return node if isinstance(node, cst.Name) else None
