@@ -92,6 +92,13 @@ class Paths:
             seen.add(place)
             steps_at = self.steps_at(owner)
             points = self.flow(owner).points_of(place)
+            if place is not node and any(
+                asked(step) and self.together(step.node, node)
+                for point in points
+                for step in steps_at.get(point, ())
+                if step.node is not place and self._tree.is_within(place, step.node)
+            ):
+                return True  # ``run(load())``: in the same statement
             ahead = deque(n for p in points for n in (*p.successors, *p.exceptional))
             reached: set[Point] = set()
             while ahead:
