@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
@@ -20,6 +20,8 @@ Channel: TypeAlias = "tuple[cst.CSTNode, str]"
 
 GETTING = frozenset({"get", "get_nowait", "recv", "recv_bytes", "recv_bytes_into"})
 PUTTING = frozenset({"put", "put_nowait", "send", "send_bytes"})
+_NEUTRAL = frozenset({"print", "id", "repr", "str", "type", "isinstance", "iter", "super", "len"})
+"""Functions that do nothing to what they are given."""
 _CHANNELS = (api.Kind.QUEUE, api.Kind.CONNECTION)
 
 
@@ -87,6 +89,18 @@ class Traffic:
             for call in self._tree.calls_of.get(name, ())
             if channel in self.used_by(call, (name,))
         ]
+
+    def given_away(
+        self, function: cst.CSTNode, is_it: Callable[[cst.CSTNode], bool]
+    ) -> Iterator[cst.Call]:
+        """The calls in a function that give something to code which the file does not show."""
+        for node in self._tree.walk(function):
+            arg = self._tree.parent(node)
+            if isinstance(node, (cst.Name, cst.Attribute)) and isinstance(arg, cst.Arg):
+                call = self._tree.parent(arg) if is_it(node) else None
+                if isinstance(call, cst.Call) and self._tree.qualified(call.func) not in _NEUTRAL:
+                    if not self._program.sides.functions(self._program.values(call.func)):
+                        yield call
 
     def members(self, channel: Channel, names: Iterable[str]) -> list[cst.Attribute]:
         """The same methods where they are not called, but named: ``iter(queue.get, None)``."""

@@ -409,21 +409,9 @@ class _Case:
 
     def _is_passed_on_in(self, function: cst.CSTNode) -> bool:
         """Does the worker give it to code that is not seen here?"""
-        program = self._program
-        for node in self._tree.walk(function):
-            parent = self._tree.parent(node)
-            if not isinstance(node, (cst.Name, cst.Attribute)) or not isinstance(parent, cst.Arg):
-                continue
-            if self._given not in program.traffic.channels(node):
-                continue
-            call = self._tree.parent(parent)
-            if not isinstance(call, cst.Call):
-                return True
-            known = program.sides.functions(program.values(call.func))
-            if not known and self._tree.qualified(call.func) not in _NEUTRAL:
-                return True
-        return False
+        traffic = self._program.traffic
+        away = traffic.given_away(function, lambda node: self._given in traffic.channels(node))
+        return any(True for _ in away)
 
 
 _COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
-_NEUTRAL = frozenset({"print", "id", "repr", "str", "type", "isinstance", "iter", "super"})

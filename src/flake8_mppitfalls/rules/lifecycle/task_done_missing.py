@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _GETTING = ("get", "get_nowait")
 _QUEUES = {api.Kind.QUEUE: {"JoinableQueue"}, api.Kind.PROXY: {"JoinableQueue", "Queue"}}
-_NEUTRAL = frozenset({"print", "id", "repr", "str", "type", "isinstance", "iter", "super", "len"})
 
 
 class TaskDoneMissing(Rule):
@@ -169,19 +168,8 @@ class _Queue:
 
     def _is_given_on_in(self, function: cst.CSTNode) -> bool:
         """Does a function hand the queue to code that is not seen here?"""
-        for node in self._tree.walk(function):
-            parent = self._tree.parent(node)
-            if not isinstance(node, (cst.Name, cst.Attribute)) or not isinstance(parent, cst.Arg):
-                continue
-            if not self._is_it(node):
-                continue
-            call = self._tree.parent(parent)
-            if not isinstance(call, cst.Call) or self._program.task_of(call) is not None:
-                continue
-            known = self._program.sides.functions(self._program.values(call.func))
-            if not known and self._tree.qualified(call.func) not in _NEUTRAL:
-                return True
-        return False
+        calls = self._program.traffic.given_away(function, self._is_it)
+        return any(self._program.task_of(call) is None for call in calls)
 
     # -- joins ---------------------------------------------------------------------------------
 
