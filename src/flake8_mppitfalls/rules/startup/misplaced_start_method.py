@@ -162,9 +162,9 @@ class _Calls:
 
     @cached_property
     def _is_script(self) -> bool:
-        """A module with a guard, or one that starts processes while it is imported."""
+        """A module with a guard, or one that starts processes at module level."""
         program = self._program
-        started = Effect(program.runs, program.starts.direct, program.runs.at_import)
+        started = Effect(program.runs, program.starts.direct, program.runs.in_program)
         return self._has_guard or bool(started.of(self._tree.module))
 
     def _runs_at_import(self, call: cst.Call) -> bool:
