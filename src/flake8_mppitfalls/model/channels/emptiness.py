@@ -263,14 +263,7 @@ class Emptiness:
             yield Decision(call, statement, self._loop_around(statement), said.others)
 
     def _loop_around(self, node: cst.CSTNode) -> cst.CSTNode | None:
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-                return None
-            if isinstance(parent, (cst.For, cst.While)) and child is parent.body:
-                return parent
-            child = parent
-        return None
+        return next(self._program.loops.around(node), None)
 
     def _rest(self, statement: cst.CSTNode) -> list[cst.CSTNode]:
         """The statements behind one in its block."""

@@ -55,13 +55,9 @@ class EofLoops:
         return loop
 
     def _loops_around(self, node: cst.CSTNode) -> Iterator[Loop]:
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-                return
-            if isinstance(parent, (cst.For, cst.While)) and child is parent.body:
-                yield parent
-            child = parent
+        for loop in self._program.loops.around(node):
+            if isinstance(loop, (cst.For, cst.While)) and self._tree.is_within(node, loop.body):
+                yield loop
 
     # -- the handler ---------------------------------------------------------------------------
 

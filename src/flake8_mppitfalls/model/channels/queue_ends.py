@@ -240,13 +240,9 @@ class QueueEnds:
             if node in seen:
                 continue
             seen.add(node)
-            child = node
-            for parent in self._tree.ancestors(node):
-                if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
-                    break
-                if isinstance(parent, (cst.For, cst.While)) and child is parent.body:
-                    yield parent
-                child = parent
+            for loop in self._program.loops.around(node):
+                if isinstance(loop, (cst.For, cst.While)):
+                    yield loop
             if depth < _DEEPEST:
                 work += [(c.step.node, depth + 1) for c in self._program.paths.callers(node)]
 

@@ -27,6 +27,7 @@ Comprehension: TypeAlias = "cst.ListComp | cst.SetComp | cst.DictComp | cst.Gene
 Loop: TypeAlias = "cst.For | cst.While | Comprehension"
 
 COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
+LOOPS = (cst.For, cst.While, *COMPREHENSIONS)
 _STEADY = frozenset(
     "os.cpu_count os.process_cpu_count multiprocessing.cpu_count psutil.cpu_count len min max int "
     "float round abs sum str bool tuple list dict set sorted functools.partial os.getpid "
@@ -81,6 +82,10 @@ class Loops:
                 if not (child is parent.for_in and inner is parent.for_in.iter):
                     yield parent
             inner, child = child, parent
+
+    def repeat(self, node: cst.CSTNode) -> bool:
+        """True if a loop or comprehension of its function runs ``node`` again and again."""
+        return any(True for _ in self.around(node))
 
     def goes_round(self, node: cst.CSTNode, loop: Loop) -> bool:
         """True if a way without an exception leads from ``node`` to the next turn of ``loop``."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SEVERAL = 2
 """Counting ends here."""
 
-_COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 _DEEPEST = 3
 """How many containers deep an argument is looked into."""
 
@@ -272,21 +271,11 @@ class Concurrency:
 
     def _loops_around(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """The loops and comprehensions, in the same function, that repeat ``node``."""
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
-                return
-            if isinstance(parent, cst.For):
-                if child is parent.body and not _is_once(parent.iter):
-                    yield parent
-            elif isinstance(parent, cst.While):
-                if child is not parent.orelse:
-                    yield parent
-            elif isinstance(parent, _COMPREHENSIONS):
-                first = parent.for_in.iter
-                if not self._tree.is_within(node, first) and not _is_once(first):
-                    yield parent
-            child = parent
+        for loop in self._program.loops.around(node):
+            if isinstance(loop, cst.While):
+                yield loop
+            elif not _is_once(loop.iter if isinstance(loop, cst.For) else loop.for_in.iter):
+                yield loop
 
     def _is_serial(self, node: cst.CSTNode, loop: cst.CSTNode) -> bool:
         """Is the process that ``node`` makes joined before the next turn of the loop?"""

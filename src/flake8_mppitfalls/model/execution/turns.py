@@ -113,7 +113,7 @@ class Turns:
 
     def _ways(self, node: cst.CSTNode, depth: int = 0) -> Iterator[tuple[cst.CSTNode, ...]]:
         """From a place by the calls of its function out to a loop, if it is in none itself."""
-        if next(self._loops.around(node), None) is not None:
+        if self._loops.repeat(node):
             yield (node,)
             return
         function = self._tree.function_of(node).node

@@ -195,22 +195,7 @@ class Naming:
                     parent = self._tree.parent(load)
                     if isinstance(parent, cst.Call) and parent.func is load:
                         calls.append(parent)
-        return len(calls) < 2 and not any(self.is_repeated(call) for call in calls)
-
-    def is_repeated(self, node: cst.CSTNode) -> bool:
-        """Does a place stand in a loop or comprehension of its function?"""
-        child = node
-        for parent in self._tree.ancestors(node):
-            if isinstance(parent, (cst.For, cst.While)) and child is not getattr(
-                parent, "iter", None
-            ):
-                return True
-            if isinstance(parent, (cst.CompFor, cst.FunctionDef, cst.Lambda)):
-                return False
-            if isinstance(parent, (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)):
-                return True
-            child = parent
-        return False
+        return len(calls) < 2 and not any(self._program.loops.repeat(call) for call in calls)
 
     def _call(self, node: cst.Call, depth: int) -> Way:
         func = node.func

@@ -11,6 +11,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.channels.eof_loops import READING
 from flake8_mppitfalls.model.channels.pipes import ENDS, Pipes
 from flake8_mppitfalls.model.channels.traffic import other_end
+from flake8_mppitfalls.model.evaluation.loops import LOOPS
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.execution.activities import Activities, Activity
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
 
 SENDING = frozenset({"send", "send_bytes"})
-_LOOPS = (cst.For, cst.While, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 
 
 class PipeEndShared(Rule):
@@ -159,11 +159,11 @@ def _is_one_of_many(program: Program, made: cst.CSTNode, gift: Gift) -> bool:
     places = [made]
     if program.paths.owner(made) is not program.paths.owner(gift.call):
         callers = [caller.step.node for caller in program.paths.callers(made)]
-        if len(callers) > 1 or any(_loop_around(program, c) is not None for c in callers):
+        if len(callers) > 1 or any(program.loops.repeat(c) for c in callers):
             return True
         places += callers
     return any(
-        isinstance(parent, _LOOPS) and not tree.is_within(gift.call, parent)
+        isinstance(parent, LOOPS) and not tree.is_within(gift.call, parent)
         for place in places
         for parent in tree.ancestors(place)
     )
@@ -197,18 +197,9 @@ def _is_single(program: Program, calls: list[cst.Call], entries: list[Entry]) ->
             for call in calls
             if any(f in reached for f in program.sides.functions_around(call))
         ]
-        if len(sent) != 1 or _loop_around(program, sent[0]) is not None:
+        if len(sent) != 1 or program.loops.repeat(sent[0]):
             return False
     return True
-
-
-def _loop_around(program: Program, node: cst.CSTNode) -> cst.CSTNode | None:
-    for parent in program.tree.ancestors(node):
-        if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
-            return None
-        if isinstance(parent, _LOOPS):
-            return parent
-    return None
 
 
 def _reads(program: Program, channel: Channel) -> list[cst.Call]:
@@ -222,7 +213,7 @@ def _reads(program: Program, channel: Channel) -> list[cst.Call]:
 
 def _is_received_in_turn(program: Program, gift: Gift, channel: Channel) -> bool:
     """Is the message received in the turn of the loop that starts the process?"""
-    loop = _loop_around(program, gift.call)
+    loop = next(program.loops.around(gift.call), None)
     return loop is not None and any(
         program.tree.is_within(read, loop) for read in _reads(program, channel)
     )

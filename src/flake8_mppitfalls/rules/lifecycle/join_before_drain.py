@@ -392,11 +392,8 @@ class _Case:
         return any(self._is_passed_on_in(function) for function in reached)
 
     def _is_much(self, call: cst.Call) -> bool:
-        for parent in self._tree.ancestors(call):
-            if isinstance(parent, (cst.For, cst.While, *_COMPREHENSIONS)):
-                return True
-            if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
-                break
+        if self._program.loops.repeat(call):
+            return True
         assert isinstance(call.func, cst.Attribute)
         item = argument(call, (_ITEM[call.func.attr.value],), _ITEM[call.func.attr.value])
         return item is None or not self._is_constant(item)
@@ -412,6 +409,3 @@ class _Case:
         traffic = self._program.traffic
         away = traffic.given_away(function, lambda node: self._given in traffic.channels(node))
         return any(True for _ in away)
-
-
-_COMPREHENSIONS = (cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)

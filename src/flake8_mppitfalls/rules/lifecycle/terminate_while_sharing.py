@@ -258,7 +258,7 @@ class _Case:
         loops = self._program.loops
         return (
             self._tree.before(node, call)
-            and any(True for _ in loops.around(self._thing.site))
+            and loops.repeat(self._thing.site)
             and not set(loops.around(call)).isdisjoint(loops.around(node))
         )
 

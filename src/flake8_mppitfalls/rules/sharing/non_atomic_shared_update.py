@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.loops import COMPREHENSIONS
 from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.sharing.shared_updates import SharedUpdates
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _KEEPS_APART = (cst.Add, cst.Subtract, cst.Multiply)
 _OWN_NAMES = frozenset({"getpid", "current_process", "get_rank", "get_ident"})
-_LOOPS = (cst.For, cst.While, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 
 
 class NonAtomicSharedUpdate(Rule):
@@ -138,12 +138,7 @@ def _given(program: Program, entries: list[Entry], made: Made) -> list[Entry]:
 
 def _is_one_of_many(program: Program, made: Made) -> bool:
     """Is it made in a comprehension: one for each process, for all we know?"""
-    for parent in program.tree.ancestors(made.site):
-        if isinstance(parent, (cst.FunctionDef, cst.ClassDef)):
-            return False
-        if isinstance(parent, _LOOPS) and not isinstance(parent, (cst.For, cst.While)):
-            return True
-    return False
+    return any(isinstance(loop, COMPREHENSIONS) for loop in program.loops.around(made.site))
 
 
 def _is_beside_workers(program: Program, update: Update) -> bool:
@@ -176,7 +171,7 @@ def _is_own(program: Program, update: Update) -> bool:
         return False
     if update.defaults:
         # Counting under a key: workers may be given the same one, unless each counts on its own.
-        return _is_in_loop(program, update.target)
+        return program.loops.repeat(update.target)
     return True
 
 
@@ -232,12 +227,3 @@ def _mentions(program: Program, node: cst.BaseExpression, update: Update) -> boo
         isinstance(part, (cst.Name, cst.Attribute)) and part.deep_equals(update.shared)
         for part in program.tree.walk(node)
     )
-
-
-def _is_in_loop(program: Program, node: cst.CSTNode) -> bool:
-    for parent in program.tree.ancestors(node):
-        if isinstance(parent, cst.FunctionDef):
-            return False
-        if isinstance(parent, (cst.For, cst.While)):
-            return True
-    return False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.loops import LOOPS
 from flake8_mppitfalls.model.execution.startmethods import SPAWNING
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import ScopeKind
@@ -23,7 +24,6 @@ _STARTED = {
     api.Kind.MANAGER: "the process of a manager",
     api.Kind.MEMORY_MANAGER: "the process of a manager",
 }
-_LOOPS = (cst.For, cst.While, cst.ListComp, cst.SetComp, cst.DictComp, cst.GeneratorExp)
 
 
 class MissingMainGuard(Rule):
@@ -115,7 +115,7 @@ def _is_made_once(program: Program, start: Start) -> bool:
         return False
     if start.kind is api.Kind.EXECUTOR:
         return True
-    return not any(isinstance(node, _LOOPS) for node in program.tree.ancestors(start.site))
+    return not any(isinstance(node, LOOPS) for node in program.tree.ancestors(start.site))
 
 
 def _is_entered(program: Program, start: Start) -> bool:
