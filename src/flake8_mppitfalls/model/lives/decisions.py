@@ -8,7 +8,7 @@ gets a new value; a path that would have one come out in both ways does not exis
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeAlias
 
 import libcst as cst
@@ -34,27 +34,35 @@ class Decisions:
     ) -> None:
         """``changes`` is true for an expression that the events themselves change."""
         self._tree = tree
-        self._texts: set[str] = set()
+        self._changes = changes
+        texts: set[str] = set()
+        for statement in self._around(places):
+            texts.update(self._atoms(statement))
+            if len(texts) > MOST_TESTS:
+                texts.clear()
+                break
+        self.texts = frozenset(texts)
+        """The tests that tell paths apart."""
+
+    def _around(self, places: Iterable[cst.CSTNode]) -> Iterator[cst.If | cst.IfExp | cst.While]:
+        """What tests something around one of the places, within its function."""
         seen: set[cst.CSTNode] = set()
         for place in places:
-            for parent in tree.ancestors(place):
-                if isinstance(parent, cst.FunctionDef):
+            for parent in self._tree.ancestors(place):
+                if isinstance(parent, cst.FunctionDef) or parent in seen:
                     break
-                if isinstance(parent, (cst.If, cst.IfExp, cst.While)) and parent not in seen:
+                if isinstance(parent, (cst.If, cst.IfExp, cst.While)):
                     seen.add(parent)
-                    for truth in (True, False):
-                        for atom, _ in implied(parent.test, truth):
-                            if isinstance(parent, cst.While) and not self._is_set_in(atom, parent):
-                                continue
-                            if not any(changes(part) for part in tree.walk(atom)):
-                                self._texts.add(self.text(atom))
-        if len(self._texts) > MOST_TESTS:
-            self._texts = set()
+                    yield parent
 
-    @property
-    def matter(self) -> bool:
-        """Is there any test that tells paths apart?"""
-        return bool(self._texts)
+    def _atoms(self, statement: cst.If | cst.IfExp | cst.While) -> Iterator[str]:
+        """The simple tests in its test that stay as they come out."""
+        for truth in (True, False):
+            for atom, _ in implied(statement.test, truth):
+                if isinstance(statement, cst.While) and not self._is_set_in(atom, statement):
+                    continue
+                if not any(self._changes(part) for part in self._tree.walk(atom)):
+                    yield self.text(atom)
 
     def _is_set_in(self, atom: cst.BaseExpression, loop: cst.While) -> bool:
         """Is it a variable that the loop itself sets? Else it may change by itself."""
@@ -70,23 +78,23 @@ class Decisions:
 
     def taken(self, known: Known, test: cst.BaseExpression, truth: bool) -> Known | None:
         """What is known on one side of a test; ``None`` where no path leads there."""
-        if not self._texts:
+        if not self.texts:
             return known
         said = [(self.text(node), value) for node, value in implied(test, truth)]
-        said = [(text, value) for text, value in said if text in self._texts]
+        said = [(text, value) for text, value in said if text in self.texts]
         if any((text, not value) in known for text, value in said):
             return None
         return known | set(said) if said else known
 
     def assigned(self, known: Known, node: cst.Assign | cst.AnnAssign | cst.AugAssign) -> Known:
         """Forget what was known of a name that gets a new value; ``closed = True`` is known."""
-        if not self._texts:
+        if not self.texts:
             return known
         if isinstance(node, cst.Assign):
             targets = [self.text(t.target) for t in node.targets]
         else:
             targets = [self.text(node.target)]
-        touched = {t for t in self._texts if any(_mentions(t, x) for x in targets)}
+        touched = {t for t in self.texts if any(_mentions(t, x) for x in targets)}
         if not touched:
             return known
         kept = {(text, value) for text, value in known if text not in touched}

@@ -180,7 +180,7 @@ class Typestate:
 
         Where tests decide, or all exceptions count, every point matters.
         """
-        if self._strict or self._decisions.matter:
+        if self._strict or self._decisions.texts:
             return None, None
         scope = flow.flow.scope
         places = [*events, *self._naming.bindings.get(scope, ())]
