@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.classes import Store
+from flake8_mppitfalls.model.evaluation.origins import Origins
 from flake8_mppitfalls.model.numbers.facts import Fact, Said, base_of, implied, key_of
 from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Binding, Bound
@@ -65,6 +66,7 @@ class Arrivals:
         self._tree = program.tree
         self._evaluator = program.evaluator
         self._conditions = program.conditions
+        self._origins = Origins(program.evaluator)
         self._world = world
         self._evaluate = evaluate
         self._stops: dict[tuple[Scope, str], _Stops] = {}
@@ -142,7 +144,7 @@ class Arrivals:
         known = self._said.get((test, truth))
         if known is None:
             self._said[test, truth] = []  # asked again while its numbers are evaluated
-            found = implied(test, truth, self._evaluate, self._origin, self._decided)
+            found = implied(test, truth, self._evaluate, self._origins.of, self._decided)
             known = self._said[test, truth] = list(found)
         return known
 
@@ -297,21 +299,11 @@ class Arrivals:
                 key = key_of(part)
                 if key:
                     yield key
-                if isinstance(part, cst.Name):
-                    origin = self._origin(part)
-                    if origin is not None and origin is not node:
-                        for inner in self._tree.walk(origin):
-                            if isinstance(inner, (cst.Name, cst.Attribute, cst.Call)):
-                                yield key_of(inner)
-
-    def _origin(self, name: cst.Name) -> cst.BaseExpression | None:
-        """The test that a name stands for: ``parallel`` after ``parallel = jobs > 1``."""
-        bindings = self._tree.lookup(name)
-        if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
-            value = bindings[0].value
-            if isinstance(value, (cst.Comparison, cst.BooleanOperation, cst.UnaryOperation)):
-                return value
-        return None
+                origin = self._origins.of(part)
+                if origin is not None and origin.test is not node:
+                    for inner in self._tree.walk(origin.test):
+                        if isinstance(inner, (cst.Name, cst.Attribute, cst.Call)):
+                            yield origin.key(key_of(inner))
 
     def _kills(self, scope: Scope, watched: frozenset[str]) -> dict[Point, set[str]]:
         """Where which of the watched names get another value."""

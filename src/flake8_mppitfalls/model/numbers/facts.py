@@ -8,7 +8,7 @@ that in between.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -38,6 +38,24 @@ class Said(NamedTuple):
 
     fact: Fact
     node: cst.BaseExpression
+
+
+class Origin(NamedTuple):
+    """The test that an expression stands for.
+
+    ``names`` says what its names are called where it stands: nothing for those that are not known
+    there; a name that is missing is called the same.
+    """
+
+    test: cst.BaseExpression
+    names: Mapping[str, str]
+
+    def key(self, key: str) -> str:
+        """What a key of the test is where the expression stands; empty if it has none."""
+        base = base_of(key)
+        head, dot, rest = base.partition(".")
+        here = self.names.get(head, head)
+        return key.replace(base, here + dot + rest) if here else ""
 
 
 _RELATIONS: dict[type[cst.BaseCompOp], tuple[str, str]] = {
@@ -81,7 +99,7 @@ def implied(
     test: cst.CSTNode,
     truth: bool,
     evaluate: Callable[[cst.BaseExpression], Amounts],
-    origin: Callable[[cst.Name], cst.BaseExpression | None],
+    origin: Callable[[cst.BaseExpression], Origin | None],
     decided: Callable[[cst.BaseExpression], bool | None],
 ) -> Iterator[Said]:
     """What holds where ``test`` comes out as ``truth``.
@@ -89,28 +107,44 @@ def implied(
     ``evaluate`` gives the amounts of what a test compares with; ``origin`` the test that a name
     (``parallel = jobs > 1``) stands for; ``decided`` how the platform has a test come out.
     """
-    work: list[tuple[cst.CSTNode, bool, int]] = [(test, truth, 0)]
+    for said, origins in _implied(test, truth, evaluate, origin, decided):
+        key = said.fact.key
+        for one in reversed(origins):
+            key = one.key(key) if key else ""
+        if key:
+            yield said if key == said.fact.key else Said(said.fact._replace(key=key), said.node)
+
+
+def _implied(
+    test: cst.CSTNode,
+    truth: bool,
+    evaluate: Callable[[cst.BaseExpression], Amounts],
+    origin: Callable[[cst.BaseExpression], Origin | None],
+    decided: Callable[[cst.BaseExpression], bool | None],
+) -> Iterator[tuple[Said, tuple[Origin, ...]]]:
+    """As :func:`implied`: the facts as they stand, and through which origins."""
+    work: list[tuple[cst.CSTNode, bool, tuple[Origin, ...]]] = [(test, truth, ())]
     while work:
-        node, wanted, depth = work.pop()
+        node, wanted, origins = work.pop()
         if isinstance(node, cst.UnaryOperation) and isinstance(node.operator, cst.Not):
-            work.append((node.expression, not wanted, depth))
+            work.append((node.expression, not wanted, origins))
         elif isinstance(node, cst.BooleanOperation):
             neutral = isinstance(node.operator, cst.And)
             if neutral is wanted or decided(node.right) is neutral:
-                work.append((node.left, wanted, depth))
+                work.append((node.left, wanted, origins))
             if neutral is wanted or decided(node.left) is neutral:
-                work.append((node.right, wanted, depth))
+                work.append((node.right, wanted, origins))
         elif isinstance(node, cst.Comparison):
-            yield from _compared(node, wanted, evaluate)
+            yield from ((said, origins) for said in _compared(node, wanted, evaluate))
         elif isinstance(node, cst.Call) and dotted_name(node.func) == "isinstance":
-            yield from _checked(node, wanted)
+            yield from ((said, origins) for said in _checked(node, wanted))
         elif isinstance(node, cst.BaseExpression):
             key = key_of(node)
             if key:
-                yield Said(Fact(key, "true" if wanted else "false"), node)
-            stands_for = origin(node) if isinstance(node, cst.Name) and depth < 3 else None
+                yield Said(Fact(key, "true" if wanted else "false"), node), origins
+            stands_for = origin(node) if len(origins) < 3 else None
             if stands_for is not None:
-                work.append((stands_for, wanted, depth + 1))
+                work.append((stands_for.test, wanted, (*origins, stands_for)))
 
 
 def _compared(
