@@ -15,7 +15,7 @@ from flake8_mppitfalls.model.execution.activities import Activities, Activity
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.pending import Pending
-from flake8_mppitfalls.model.values import Made, Member, is_made_at
+from flake8_mppitfalls.model.values import Made, Member
 from flake8_mppitfalls.syntax.flow import constant_truth
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class QueueEnds:
         self._program = program
         self._tree = program.tree
         self._activities = Activities(program)
+        self._methods_of: dict[str, dict[cst.CSTNode, list[cst.Attribute]]] = {}
+        self._entries_of: dict[tuple[cst.CSTNode, tuple[str, ...]], list[Entry]] = {}
 
     @cached_property
     def premature(self) -> dict[cst.Call, str]:
@@ -249,20 +251,34 @@ class QueueEnds:
     # -- who uses the queue --------------------------------------------------------------------
 
     def _nodes(self, queue: Made, names: tuple[str, ...]) -> list[cst.Attribute]:
-        return [
-            node
-            for name in names
-            for node in self._tree.attributes.get(name, ())
-            if is_made_at(self._program.values(node.value), queue.site)
-        ]
+        """The places where the queue is asked for one of these methods."""
+        return [node for name in names for node in self._by_site(name).get(queue.site, ())]
+
+    def _by_site(self, name: str) -> dict[cst.CSTNode, list[cst.Attribute]]:
+        """The places where something is asked for a method, by where that thing is made."""
+        if name not in self._methods_of:
+            found = self._methods_of[name] = {}
+            for node in self._tree.attributes.get(name, ()):
+                values = self._program.values(node.value)
+                for site in dict.fromkeys(v.site for v in values if isinstance(v, Made)):
+                    found.setdefault(site, []).append(node)
+        return self._methods_of[name]
 
     def _entries(self, queue: Made, names: tuple[str, ...]) -> list[Entry]:
         """The entries of the workers that put into the queue, or take from it."""
+        key = (queue.site, names)
+        if key not in self._entries_of:
+            self._entries_of[key] = self._entries_with(queue, self._nodes(queue, names))
+        return self._entries_of[key]
+
+    def _entries_with(self, queue: Made, nodes: list[cst.Attribute]) -> list[Entry]:
         found: dict[Entry, None] = {}
-        for node in self._nodes(queue, names):
+        for node in nodes:
             found.update(dict.fromkeys(self._program.concurrency.entries_at(node)))
         is_given = self._program.concurrency.is_given
-        given = [e for e in found if e.task is not None and is_given(e.task.call.args, queue.site)]
+        given = dict.fromkeys(
+            e for e in found if e.task is not None and is_given(e.task.call.args, queue.site)
+        )
         # A function that several tasks run may get this queue from some of them alone.
         functions = {entry.function for entry in given}
         return [e for e in found if e in given or e.function not in functions]

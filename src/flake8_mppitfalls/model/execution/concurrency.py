@@ -85,7 +85,12 @@ class Concurrency:
         With ``made``, the place where something is made: how many of them for each thing that is
         made there.
         """
-        return min(SEVERAL, sum(self.count(entry, made) for entry in entries))
+        total = 0
+        for entry in entries:
+            total += self.count(entry, made)
+            if total >= SEVERAL:
+                return SEVERAL
+        return total
 
     def count(self, entry: Entry, made: cst.CSTNode | None = None) -> int:
         """How many processes run one entry at the same time."""
