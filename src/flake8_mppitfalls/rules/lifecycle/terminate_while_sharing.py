@@ -199,9 +199,11 @@ class _Case:
                 if not isinstance(node, (cst.Name, cst.Attribute)) or not self._is_it(node):
                     continue
                 parent = self._tree.parent(node)
-                if names is None or (
-                    isinstance(parent, cst.Attribute) and parent.attr.value in names
-                ):
+                if isinstance(parent, cst.Attribute):
+                    done = parent.attr.value
+                else:
+                    done = "__enter__" if isinstance(parent, cst.WithItem) else ""
+                if names is None or done in names:
                     return True
         return False
 
