@@ -232,6 +232,13 @@ def is_made_at(values: Values, site: cst.CSTNode) -> bool:
     return any(isinstance(v, Made) and v.site is site for v in values)
 
 
+def class_of(value: Value) -> cst.ClassDef | None:
+    """The class of this module that a value is, or of which it is an object."""
+    if isinstance(value, (Instance, Made)):
+        return value.cls
+    return value.node if isinstance(value, Class) else None
+
+
 def is_plain(value: Value) -> bool:
     """True for ``None``, a string or a number, as an annotation declares them."""
     return is_none(value) or (isinstance(value, Result) and value.name in _PLAIN)

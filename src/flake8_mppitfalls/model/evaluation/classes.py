@@ -20,6 +20,10 @@ _ENUMERATIONS = frozenset(
 )
 
 
+CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
+"""What runs when an object is made, in this order."""
+
+
 class Store(NamedTuple):
     """An assignment to an attribute: where, from which expression, which part of it."""
 

@@ -385,8 +385,6 @@ class Evaluator:
                 groups.append(self.values(node.value))
         return union((), *groups)
 
-    # -- containers ----------------------------------------------------------------------------
-
     # -- other expressions ---------------------------------------------------------------------
 
     def _subscript(self, node: cst.Subscript) -> Values:

@@ -23,6 +23,7 @@ from flake8_mppitfalls.model.values import (
     ResultMember,
     Value,
     Values,
+    class_of,
     union,
 )
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -148,7 +149,7 @@ class Members:
         found = [
             store
             for store in self._classes.stores(name)
-            if any(self._class_of(v) in family for v in self._evaluator.values(store.node.value))
+            if any(class_of(v) in family for v in self._evaluator.values(store.node.value))
             or self._is_own_in(store.node.value, cls)
         ]
         if self._evaluator.cuts == cuts:
@@ -163,14 +164,6 @@ class Members:
             and cls in self._classes.mro(v.cls)
             for v in self._evaluator.values(receiver)
         )
-
-    @staticmethod
-    def _class_of(value: Value) -> cst.ClassDef | None:
-        if isinstance(value, (Instance, Made)):
-            return value.cls
-        if isinstance(value, Class):
-            return value.node
-        return None
 
     def _method_values(
         self, function: cst.FunctionDef, receiver: Instance | Made | Class

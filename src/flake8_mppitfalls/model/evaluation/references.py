@@ -15,9 +15,8 @@ from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
     Function,
-    Instance,
-    Made,
     Result,
+    class_of,
 )
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
@@ -186,9 +185,7 @@ class References:
                         yield Reference(node, 0 if "staticmethod" in decorators else 1)
                         break
                     continue
-                owner = value.node if isinstance(value, Class) else None
-                if isinstance(value, (Instance, Made)):
-                    owner = value.cls
+                owner = class_of(value)
                 if owner is None or self._evaluator.classes.method(owner, name) is not function:
                     continue
                 bound = not isinstance(value, Class) or "classmethod" in decorators

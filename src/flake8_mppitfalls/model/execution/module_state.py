@@ -13,7 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
-from flake8_mppitfalls.model.values import UNKNOWN, Class
+from flake8_mppitfalls.model.values import UNKNOWN, class_of
 from flake8_mppitfalls.syntax.dataflow import always_passes
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
@@ -212,8 +212,7 @@ class ModuleState:
         family = {cls, *classes.subclasses(cls)}
         for node in self._tree.attributes.get(name, ()):
             for value in self._program.values(node.value):
-                owner = value.node if isinstance(value, Class) else getattr(value, "cls", None)
-                if owner in family:
+                if class_of(value) in family:
                     yield node
                     break
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS, decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars, positional_names
 from flake8_mppitfalls.model.execution.conditions import AT_RUN_TIME, PROGRAM, parameter_key
 from flake8_mppitfalls.model.values import (
@@ -66,7 +66,6 @@ _NOTED = frozenset({"breakpoint", "input", "iter", "raw_input"})
 """Builtins that run nothing of this module, and that somebody asks about."""
 
 _KNOWN_BUILTINS = _RUNNERS | _CONSUMERS | _NOTED
-_CREATION = ("__new__", "__init__", "__post_init__")
 
 
 class Step(NamedTuple):
@@ -294,7 +293,7 @@ class Runs:
             for target in value.targets:
                 yield from self._called(target, call)
         elif isinstance(value, Class):
-            yield from self._methods(value.node, _CREATION)
+            yield from self._methods(value.node, CONSTRUCTORS)
         elif isinstance(value, Instance):
             yield from self._methods(value.cls, ("__call__",))
         elif isinstance(value, External):

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS
 from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, MOST_FRAMES, At, Frame
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars, positional_names
 from flake8_mppitfalls.model.numbers import amounts, count_calls
 from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, merged
 from flake8_mppitfalls.model.numbers.facts import Fact, base_of, narrowed
-from flake8_mppitfalls.model.values import Class, Instance, Made
+from flake8_mppitfalls.model.values import Class, class_of
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 from flake8_mppitfalls.syntax.tree import dotted_name
 
@@ -22,12 +23,10 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.conditions import World
     from flake8_mppitfalls.model.numbers.counts import Counts
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.values import Value
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 MOST_CLASSES = 8
 """The attribute of an object of more classes than that may be any number."""
-_CREATION = frozenset({"__init__", "__new__", "__post_init__"})
 
 
 class CountedNames:
@@ -280,7 +279,7 @@ class CountedNames:
 
     def of_attribute(self, node: cst.Attribute, at: At) -> Amounts:
         receivers = self._evaluator.values(node.value)
-        classes = {cls: None for v in receivers if (cls := _class_of(v)) is not None}
+        classes = {cls: None for v in receivers if (cls := class_of(v)) is not None}
         key = dotted_name(node)
         if not classes:
             found = self._counts.of_values(self._evaluator.values(node))
@@ -315,7 +314,7 @@ class CountedNames:
         return UNKNOWN
 
     def _is_creation(self, scope: Scope) -> bool:
-        return isinstance(scope.node, cst.FunctionDef) and scope.node.name.value in _CREATION
+        return isinstance(scope.node, cst.FunctionDef) and scope.node.name.value in CONSTRUCTORS
 
     def _of_class(self, owner: cst.ClassDef, cls: cst.ClassDef, binding: Binding) -> Amounts:
         if isinstance(binding.node, cst.FunctionDef):
@@ -347,9 +346,3 @@ class CountedNames:
             else:
                 groups.append(UNKNOWN if has_stars(call) else default)
         return merged(*groups) if groups else default
-
-
-def _class_of(value: Value) -> cst.ClassDef | None:
-    if isinstance(value, (Instance, Made)):
-        return value.cls
-    return value.node if isinstance(value, Class) else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS, decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.values import Class, Instance, Made
 from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope
@@ -220,7 +220,7 @@ class Attributes:
         if not isinstance(function, cst.FunctionDef) or self._self_name(function) != key:
             yield from self._made(owner, name, depth)
             return
-        if function.name.value in {"__init__", "__post_init__", "__new__"}:
+        if function.name.value in CONSTRUCTORS:
             yield from self._field_contents(owner, name)
             return
         calls = self._references.calls(function) if depth < DEEPEST else []

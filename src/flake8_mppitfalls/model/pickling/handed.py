@@ -22,6 +22,7 @@ from flake8_mppitfalls.model.values import (
     Partial,
     Result,
     Value,
+    class_of,
 )
 from flake8_mppitfalls.syntax.scopes import ScopeKind
 
@@ -140,7 +141,9 @@ class _Finder:
             seen.add(value)
             held: list[Value] = []
             if isinstance(value, BoundMethod):
-                yield self._class_of(value.receiver)
+                cls = class_of(value.receiver)
+                assert cls is not None
+                yield cls
             elif isinstance(value, (Function, Class)):
                 yield value.node
             elif isinstance(value, Instance) or (isinstance(value, Made) and value.cls is not None):
@@ -155,11 +158,6 @@ class _Finder:
             elif isinstance(value, Container) and value.type != "annotation":
                 held += self._evaluator.containers.elements((value,))
             todo += reversed(held)
-
-    def _class_of(self, receiver: Instance | Made | Class) -> cst.ClassDef:
-        cls = receiver.node if isinstance(receiver, Class) else receiver.cls
-        assert cls is not None
-        return cls
 
     def _factories(self, value: Result) -> Iterator[cst.Call]:
         """``Move("pawn", "e4")`` of a ``Move = namedtuple("Move", …)``: the latter call."""

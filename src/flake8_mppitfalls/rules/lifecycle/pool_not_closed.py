@@ -11,7 +11,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.lives.events import is_run_in_executor
 from flake8_mppitfalls.model.lives.machine import Phase
-from flake8_mppitfalls.model.values import Class
+from flake8_mppitfalls.model.values import class_of
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.rules.lifecycle.telling import name_of
 from flake8_mppitfalls.syntax.scopes import ScopeKind
@@ -193,8 +193,8 @@ def _is_of_others(program: Program, read: cst.Attribute, owners: list[object]) -
     """Is it an attribute of objects of other classes of this module?"""
     mro = program.evaluator.classes.mro
     for value in program.values(read.value):
-        cls = value.node if isinstance(value, Class) else getattr(value, "cls", None)
-        if not isinstance(cls, cst.ClassDef):
+        cls = class_of(value)
+        if cls is None:
             return False
         for owner in owners:
             if not isinstance(owner, cst.ClassDef) or owner in mro(cls) or cls in mro(owner):

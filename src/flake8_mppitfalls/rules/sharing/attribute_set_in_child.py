@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS, decorator_names
 from flake8_mppitfalls.model.values import Instance, Made, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
 
-_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__", "__set_name__"})
+_CONSTRUCTORS = frozenset({*CONSTRUCTORS, "__set_name__"})
 _STATE = frozenset({"__getstate__", "__setstate__", "__reduce__", "__reduce_ex__", "__del__"})
 
 
