@@ -22,7 +22,7 @@ from flake8_mppitfalls.model.values import (
     Made,
     Partial,
 )
-from flake8_mppitfalls.syntax.scopes import ScopeKind
+from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +94,8 @@ class Fit:
         """An error where each function fails with each of the ways, or where it is shown to.
 
         Several functions and several numbers of arguments may belong together, and so may a
-        function and a test around the call: then one pair that fails says nothing.
+        function and a test around the call, or what a function is chosen by from a table: then
+        one pair that fails says nothing.
         """
         values = self._evaluator.values(function)
         targets = [target for value in values for target in self.targets(value)]
@@ -105,8 +106,16 @@ class Fit:
         if not found:
             return None
         sure = all(error is not None for row in errors for error in row)
-        alone = len(targets) == 1 or (len(ways) == 1 and not self._is_conditional(place))
+        alone = len(targets) == 1 or (
+            len(ways) == 1 and not self._is_conditional(place) and not self._is_chosen(function)
+        )
         return found[0] if sure or alone else None
+
+    def _is_chosen(self, function: cst.BaseExpression | None) -> bool:
+        """Is it what ``handler_for(kind)`` or ``HANDLERS[kind]`` gives, or a name for it?"""
+        bindings = self._evaluator.bindings(function) if isinstance(function, cst.Name) else ()
+        origins = [b.value for b in bindings if b.kind is Bound.ASSIGN] or [function]
+        return any(isinstance(origin, (cst.Call, cst.Subscript)) for origin in origins)
 
     def _is_conditional(self, node: cst.CSTNode) -> bool:
         """Does a test of its function decide about ``node``, or an error that is caught?"""
