@@ -162,7 +162,7 @@ class Parts:
                 return [(value, ()) for value in (*plain, *named)]
             if name == "dict":
                 named = [arg.value for arg in call.args if arg.keyword is not None]
-                return [(v, ()) for v in (*filter(self._is_plain_dict, plain), *named)]
+                return [*self._copied(plain), *((value, ()) for value in named)]
             if name in _COPIES:
                 return [(value, (None,)) for value in plain]
             if name in _LAZY:
@@ -195,14 +195,26 @@ class Parts:
                 return True
         return False
 
-    def _is_plain_dict(self, node: cst.BaseExpression) -> bool:
-        """A container whose copy as a dict holds all that it holds: no default factory."""
-        values = [v for v in self._evaluator.values(node) if isinstance(v, Container)]
-        return bool(values) and not any(
-            isinstance(v.site, cst.Call)
-            and self._tree.qualified(v.site.func) == "collections.defaultdict"
-            for v in values
-        )
+    def _copied(self, given: list[cst.BaseExpression]) -> Iterator[tuple[cst.BaseExpression, Path]]:
+        """What ``dict()`` takes over: keys and values of a mapping, the pairs of all else.
+
+        The copy of a ``defaultdict`` does not have its factory.
+        """
+        for node in given:
+            values = self._evaluator.values(node)
+            mappings = [
+                v.site
+                for v in values
+                if isinstance(v, Container) and self._evaluator.containers.is_mapping(v)
+            ]
+            if not mappings:
+                yield node, (None,)
+            elif not any(
+                isinstance(site, cst.Call)
+                and self._tree.qualified(site.func) == "collections.defaultdict"
+                for site in mappings
+            ):
+                yield node, ()
 
     def _is_view(self, node: cst.BaseExpression) -> bool:
         """Iterators over views are pickled as lists; a lazy iterator holds its iterables."""
