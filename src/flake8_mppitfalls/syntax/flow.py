@@ -156,7 +156,7 @@ class Flow:
         found: dict[Binding, None] = {}
         work: list[tuple[Point, bool]] = []
         for point in self.points_of(load):
-            here = [b for b in stores.get(point, ()) if self._stored_before(b, load)]
+            here = [b for b in stores.get(point, ()) if self.is_named_before(b.node, load)]
             if here:
                 found[here[-1]] = None
             else:
@@ -218,9 +218,9 @@ class Flow:
         work.extend((before, True) for before in point.predecessors)
         work.extend((before, False) for before in point.thrown_from)
 
-    def _stored_before(self, binding: Binding, load: cst.CSTNode) -> bool:
-        """Within one point: an assignment expression that was evaluated before the load."""
-        named = self.tree.parent(binding.node)
+    def is_named_before(self, target: cst.CSTNode, load: cst.CSTNode) -> bool:
+        """Within one point: the target of a ``(n := …)`` that is evaluated before ``load``."""
+        named = self.tree.parent(target)
         return (
             isinstance(named, cst.NamedExpr)
             and self.tree.before(named, load)

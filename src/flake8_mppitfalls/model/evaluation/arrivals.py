@@ -97,7 +97,7 @@ class Arrivals:
         arrivals: dict[Arrival, None] = {}
         work: _Steps = []
         for point in flow.points_of(node):
-            here = [d for d in stops.get(point, ()) if self._is_named_before(d, node)]
+            here = [d for d in stops.get(point, ()) if flow.is_named_before(d.node, node)]
             if here:
                 arrivals[Arrival(here[-1], facts)] = None
             else:
@@ -227,15 +227,6 @@ class Arrivals:
         if not new or len(facts) >= MOST_FACTS:
             return facts
         return facts | new
-
-    def _is_named_before(self, definition: Definition, node: cst.CSTNode) -> bool:
-        """``(n := …)`` in the same statement, evaluated before ``node``."""
-        named = self._tree.parent(definition.node)
-        return (
-            isinstance(named, cst.NamedExpr)
-            and self._tree.before(named, node)
-            and not self._tree.is_within(node, named)
-        )
 
     def _around(self, node: cst.CSTNode) -> Iterator[Said]:
         """What holds at ``node`` by the conditional expressions of its own statement."""

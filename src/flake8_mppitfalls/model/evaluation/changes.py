@@ -315,6 +315,19 @@ class Changes:
             elif self.at(attribute) is not None:
                 yield name
 
+    def read_at(self, load: cst.Name) -> frozenset[str] | None:
+        """The attributes of an object of this module that a read of it reads; ``None``: any."""
+        attribute = self._tree.parent(load)
+        if not isinstance(attribute, cst.Attribute):
+            return None
+        name = attribute.attr.value
+        for value in self._program.values(load):
+            if isinstance(value, Instance):
+                if self._classes.method(value.cls, name) is None:
+                    return frozenset({name})
+                return self.read_by(value.cls, name)
+        return None
+
     def read_by(self, cls: cst.ClassDef, name: str) -> frozenset[str] | None:
         """The attributes that a method reads of its own object; ``None``: any."""
         method = self._classes.method(cls, name)

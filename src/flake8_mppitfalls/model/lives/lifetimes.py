@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
+from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.lives.events import hands_on
 from flake8_mppitfalls.model.lives.life import Life
@@ -22,7 +23,6 @@ from flake8_mppitfalls.syntax.scopes import Bound
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flake8_mppitfalls.model import api
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
@@ -123,6 +123,17 @@ class Lifetimes:
                         if made in evaluator.bound(parameter):
                             found.setdefault(made.kind, []).append((made, parameter))
         return found
+
+    def unjoined(self, method: str) -> Iterator[tuple[Life, cst.Call]]:
+        """The ``close()`` or ``terminate()`` calls of pools after which a path has no ``join()``.
+
+        Those in a ``with`` block of the pool, which ends it, do not count.
+        """
+        for made in self._program.made.get(api.Kind.POOL, ()):
+            life = self.of(made)
+            for call in life.unjoined:
+                if call in life.calls(method) and not self.is_inside_with(life, call):
+                    yield life, call
 
     def _leave_callbacks(self, life: Life) -> None:
         """What the pool's own callbacks do to it has a worse trouble, and a rule of its own."""

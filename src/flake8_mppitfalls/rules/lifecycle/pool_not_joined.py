@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.lives.results import ASYNCHRONOUS, LAZY
 from flake8_mppitfalls.rules.base import Finding, Rule
 
@@ -61,18 +60,13 @@ class PoolNotJoined(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each ``close()`` after which a path ends without ``join()``."""
-        for made in program.made.get(api.Kind.POOL, ()):
-            life = program.lifetimes.of(made)
-            for call in life.unjoined:
-                if call not in life.calls("close"):
-                    continue
-                if not program.lifetimes.is_inside_with(life, call):
-                    yield self.finding(
-                        call,
-                        pool=program.receiver(call, "the pool"),
-                        where="on some path" if life.calls("join") else "afterwards",
-                        damage=_CUT_OFF if _has_lost_tasks(program, made) else _LEAVING,
-                    )
+        for life, call in program.lifetimes.unjoined("close"):
+            yield self.finding(
+                call,
+                pool=program.receiver(call, "the pool"),
+                where="on some path" if life.calls("join") else "afterwards",
+                damage=_CUT_OFF if _has_lost_tasks(program, life.made) else _LEAVING,
+            )
 
 
 _CUT_OFF = "tasks that still run are cut off when the program ends"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from flake8_mppitfalls.model import api
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -61,16 +60,10 @@ class TerminateNotJoined(Rule):
 
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each ``terminate()`` after which a path ends without ``join()``."""
-        for made in program.made.get(api.Kind.POOL, ()):
-            life = program.lifetimes.of(made)
-            for call in life.unjoined:
-                if call not in life.calls("terminate"):
-                    continue
-                if program.lifetimes.is_inside_with(life, call):
-                    continue
-                if not program.lifetimes.exits_at_once(call):
-                    yield self.finding(
-                        call,
-                        pool=program.receiver(call, "the pool"),
-                        where="on some path" if life.calls("join") else "afterwards",
-                    )
+        for life, call in program.lifetimes.unjoined("terminate"):
+            if not program.lifetimes.exits_at_once(call):
+                yield self.finding(
+                    call,
+                    pool=program.receiver(call, "the pool"),
+                    where="on some path" if life.calls("join") else "afterwards",
+                )

@@ -146,15 +146,8 @@ def _of_attribute(program: Program, cls: cst.ClassDef, attribute: str) -> Connec
 
 def _touches(program: Program, load: cst.Name, attributes: Collection[str]) -> bool:
     """Does ``db.conn``, or the method in ``db.find()``, use one of the attributes?"""
-    parent = program.tree.parent(load)
-    if not isinstance(parent, cst.Attribute):
-        return False
-    name = parent.attr.value
-    for value in program.values(load):
-        if isinstance(value, Instance) and program.evaluator.classes.method(value.cls, name):
-            read = program.changes.read_by(value.cls, name)
-            return read is not None and not read.isdisjoint(attributes)
-    return name in attributes
+    read = program.changes.read_at(load)
+    return read is not None and not read.isdisjoint(attributes)
 
 
 def _may_connect(binding: Binding) -> bool:

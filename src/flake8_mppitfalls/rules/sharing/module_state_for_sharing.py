@@ -137,7 +137,7 @@ def _is_read(program: Program, name: str, change: Change) -> bool:
     for load in program.module_state.parent_reads(name):
         if program.changes.is_only_changed(load):
             continue
-        read = _read_attributes(program, load)
+        read = program.changes.read_at(load)
         if changed is None or read is None or changed & read:
             return True
     return False
@@ -202,18 +202,4 @@ def _changed_attributes(program: Program, change: Change) -> frozenset[str] | No
         for value in program.values(call.func.value):
             if isinstance(value, Instance):
                 return program.changes.changed_by(value.cls, call.func.attr.value) or None
-    return None
-
-
-def _read_attributes(program: Program, load: cst.Name) -> frozenset[str] | None:
-    """The attributes of the module's object that are read at ``load``; ``None``: any."""
-    attribute = program.tree.parent(load)
-    if not isinstance(attribute, cst.Attribute):
-        return None
-    name = attribute.attr.value
-    for value in program.values(load):
-        if isinstance(value, Instance):
-            if program.evaluator.classes.method(value.cls, name) is None:
-                return frozenset({name})
-            return program.changes.read_by(value.cls, name)
     return None
