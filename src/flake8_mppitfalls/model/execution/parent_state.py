@@ -17,7 +17,7 @@ from flake8_mppitfalls.syntax.scopes import Bound
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.sides import Entry
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.model.values import Value
+    from flake8_mppitfalls.model.values import Value, Values
     from flake8_mppitfalls.syntax.scopes import Binding
 
 _PLACEHOLDERS = (None, 0, "", b"", ...)
@@ -183,12 +183,19 @@ class ParentState:
     def _is_placeholder(self, binding: Binding) -> bool:
         if binding.kind not in (Bound.ASSIGN, Bound.OTHER):
             return False
-        values = self._program.evaluator.bound(binding)
+        values = self._at_import(binding)
         return bool(values) and all(_is_empty(value) for value in values)
 
     def _is_constant(self, binding: Binding) -> bool:
-        values = self._program.evaluator.bound(binding)
+        values = self._at_import(binding)
         return binding.kind is Bound.ASSIGN and all(isinstance(v, Constant) for v in values)
+
+    def _at_import(self, binding: Binding) -> Values:
+        """What the import gives a name, whatever its annotation says it will be."""
+        evaluator = self._program.evaluator
+        if binding.annotation is not None and binding.value is not None:
+            return evaluator.values(binding.value)
+        return evaluator.bound(binding)
 
     def _is_connection(self, name: str, binding: Binding) -> bool:
         """A connection, or an engine that the parent uses: MPP310 speaks of these."""
@@ -261,7 +268,7 @@ class ParentState:
         if not imported:
             return "fails with NameError"
         if all(self._is_placeholder(binding) for binding in imported):
-            for value in self._program.evaluator.bound(imported[-1]):
+            for value in self._at_import(imported[-1]):
                 if isinstance(value, Constant) and value.value is None:
                     return "sees None"
             return "sees only the placeholder"
