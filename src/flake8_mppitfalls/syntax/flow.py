@@ -293,9 +293,13 @@ class Flow:
 
     def ends_program(self, node: cst.CSTNode) -> bool:
         """True for a statement like ``sys.exit()``, behind which nothing runs."""
-        if not (isinstance(node, cst.Expr) and isinstance(node.value, cst.Call)):
+        call = node.value if isinstance(node, cst.Expr) else None
+        if isinstance(node, cst.Raise):
+            error = node.exc.func if isinstance(node.exc, cst.Call) else node.exc
+            return self.tree.qualified(error) == "SystemExit"
+        if not isinstance(call, cst.Call):
             return False
-        name = self.tree.qualified(node.value.func)
+        name = self.tree.qualified(call.func)
         return name in {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
 
     def _jump(self, frames: Sequence[_Frame], target: Point | None) -> None:

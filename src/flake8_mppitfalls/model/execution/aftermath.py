@@ -110,6 +110,8 @@ class Aftermath:
             later = [s for s in steps_at.get(point, ()) if self._is_later(s, node)]
             if self._add(later, after, barrier):
                 work += point.successors
+                if self._ends_program(flow, point):
+                    after.ends = True  # ``sys.exit(main())``
         seen: set[Point] = set()
         while work:
             point = work.pop()
