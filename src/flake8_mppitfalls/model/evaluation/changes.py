@@ -186,6 +186,10 @@ class Changes:
     def _is_deleted(self, node: cst.CSTNode) -> bool:
         return isinstance(self._tree.parent(node), cst.Del)
 
+    def stored(self, target: cst.Subscript) -> cst.CSTNode | None:
+        """Where an item is assigned or deleted: the target or the ``del``; ``None`` for a read."""
+        return self._place(target) if self._is_stored(target) else None
+
     def _is_stored(self, node: cst.Subscript) -> bool:
         child: cst.CSTNode = node
         parent = self._tree.parent(child)

@@ -29,7 +29,7 @@ from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Fault, Phase
 from flake8_mppitfalls.model.lives.naming import How, Key, Way
 from flake8_mppitfalls.model.lives.state import ABSENT, State
 from flake8_mppitfalls.model.lives.verdict import Record, Verdict, judge_roughly
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import is_made_at
 from flake8_mppitfalls.syntax.flow import Point, PointKind
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -462,10 +462,7 @@ class Typestate:
     def _is_it(self, node: cst.BaseExpression) -> bool:
         if not isinstance(node, (cst.Name, cst.Attribute)):
             return False
-        return any(
-            isinstance(v, Made) and v.site is self._life.made.site
-            for v in self._program.values(node)
-        )
+        return is_made_at(self._program.values(node), self._life.made.site)
 
     def _is_there(self, test: cst.BaseExpression, state: State) -> bool:
         """Does what the test asks for hold the thing?"""

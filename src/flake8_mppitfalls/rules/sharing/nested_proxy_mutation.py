@@ -113,27 +113,13 @@ def _changes(program: Program) -> Iterator[_Change]:
             if isinstance(call.func, cst.Attribute):
                 yield _Change(call, call.func.value, name)
     for subscript in tree.nodes(cst.Subscript):
-        change = _stored(program, subscript)
-        if change is not None:
-            yield change
+        place = program.changes.stored(subscript)
+        if place is not None:
+            yield _Change(place, subscript.value)
     for attributes in tree.attributes.values():
         for attribute in attributes:
             if classes.store_of(attribute) is not None:
                 yield _Change(attribute, attribute.value)
-
-
-def _stored(program: Program, target: cst.Subscript) -> _Change | None:
-    child: cst.CSTNode = target
-    parent = program.tree.parent(child)
-    while isinstance(parent, (cst.Element, cst.Tuple, cst.List)):
-        child, parent = parent, program.tree.parent(parent)
-    if isinstance(parent, cst.Del):
-        return _Change(parent, target.value)
-    if isinstance(parent, cst.AssignTarget) or (
-        isinstance(parent, (cst.AugAssign, cst.AnnAssign)) and child is parent.target
-    ):
-        return _Change(target, target.value)
-    return None
 
 
 def _is_changed(
