@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from functools import cached_property
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import libcst as cst
 
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from flake8_mppitfalls.syntax.flow import Flow, Point
 
@@ -49,11 +51,47 @@ def always_passes(
     return True
 
 
+class Way(NamedTuple):
+    """A way out of a row of statements: which of them take it, and from where to where it leads."""
+
+    numbers: list[int]
+    source: Point
+    target: Point
+    is_thrown: bool
+
+
+class Row:
+    """Statements of one block that follow one another, and what leads out of them.
+
+    Facts that nothing in them changes hold at each statement and at the end of each way out.
+    """
+
+    def __init__(self) -> None:
+        self.begins: list[int] = []
+        self.end = 0
+        self._ways: dict[tuple[Point, bool, bool], Way] = {}
+
+    def add_way(self, source: Point, target: Point, *, is_thrown: bool) -> None:
+        """Add a way out of the last statement."""
+        key = (target, is_thrown, bool(source.successors))
+        way = self._ways.setdefault(key, Way([], source, target, is_thrown))
+        number = len(self.begins) - 1
+        if way.numbers[-1:] != [number]:
+            way.numbers.append(number)
+
+    def ways(self, first: int, until: int) -> Iterator[Way]:
+        """The ways out of some of the statements."""
+        for way in self._ways.values():
+            place = bisect_left(way.numbers, first)
+            if place < len(way.numbers) and way.numbers[place] < until:
+                yield way
+
+
 class DataFlow:
     """Forward data flow by union, over one control flow that many ask about.
 
-    A function may hold thousands of things, each of which needs but a small part of it: where its
-    facts begin, and where nothing happens to them any more, can be said.
+    A function may hold thousands of things, to each of which something happens in a small part of
+    it. The statements in which nothing does are passed over, as many at once as stand in a row.
     """
 
     def __init__(self, flow: Flow) -> None:
@@ -66,92 +104,132 @@ class DataFlow:
         thrown: Callable[[Point, Facts], Facts],
         taken: Callable[[Point, Point, Facts], Facts],
         *,
-        begin: Iterable[Point] | None = None,
-        last: int | None = None,
+        places: Iterable[Point] | None = None,
     ) -> dict[Point, Facts]:
         """The facts that hold *before* each point that is reached.
 
         ``transfer`` gives the facts after a point; ``taken`` narrows them to those that go on
         to one successor of a test; ``thrown`` gives what an exception carries out of a point.
-        ``begin`` are the points at which ``start`` holds, if not the entry; from behind the point
-        of the index ``last`` the facts go straight to the ends that can be reached.
+        ``places`` are the points at which ``transfer`` and ``taken`` change anything, if not all:
+        others may be passed over, and are not among the answers then.
         """
-        begin = [self.flow.entry] if begin is None else list(begin)
-        before: dict[Point, Facts] = dict.fromkeys(begin, start)
+        before: dict[Point, Facts] = {self.flow.entry: start}
+        stops = None if places is None else sorted({self.index[point] for point in places})
         # In the order of the text, so that all that leads to a point has been gone through before
         # it; only loops bring a point back.
-        work = sorted(self.index[point] for point in before)
+        work = [self.index[self.flow.entry]]
         waiting = set(work)
+
+        def reach(target: Point, facts: Facts) -> None:
+            old = before.get(target)
+            if old is None or not facts <= old:
+                before[target] = facts if old is None else old | facts
+                index = self.index[target]
+                if index not in waiting:
+                    waiting.add(index)
+                    heappush(work, index)
+
         while work:
             index = heappop(work)
             waiting.remove(index)
             point = self.flow.points[index]
             facts = before[point]
+            passed = None if stops is None else self._passed_over(index, stops)
+            if passed is not None:
+                row, first, until = passed
+                for way in row.ways(first, until):
+                    reach(way.target, thrown(way.source, facts) if way.is_thrown else facts)
+                if until < len(row.begins):
+                    reach(self.flow.points[row.begins[until]], facts)
+                continue
             after = transfer(point, facts)
-            raised = thrown(point, facts) if point.exceptional else facts
-            for targets, leaving in ((point.successors, after), (point.exceptional, raised)):
-                for target in targets:
-                    out = leaving
-                    if leaving is after and point.when_true is not None:
-                        out = taken(point, target, after)
-                    for reached in self._followed(target, last):
-                        old = before.get(reached)
-                        if old is None or not out <= old:
-                            before[reached] = out if old is None else old | out
-                            index = self.index[reached]
-                            if index not in waiting:
-                                waiting.add(index)
-                                heappush(work, index)
+            for target in point.successors:
+                reach(target, after if point.when_true is None else taken(point, target, after))
+            if point.exceptional:
+                raised = thrown(point, facts)
+                for target in point.exceptional:
+                    reach(target, raised)
         return before
 
-    def _followed(self, point: Point, last: int | None) -> tuple[Point, ...]:
-        if last is None or self.index[point] <= last:
-            return (point,)
-        return self._ends.get(point, ())
+    def _passed_over(self, index: int, stops: list[int]) -> tuple[Row, int, int] | None:
+        """The row, and which of its statements, that begin at a point and hold no stop."""
+        rows = self._rows.get(index)
+        if rows is None:
+            return None
+        place = bisect_left(stops, index)
+        stop = stops[place] if place < len(stops) else len(self.flow.points)
+        for row, number in rows:
+            until = len(row.begins) if stop >= row.end else bisect_right(row.begins, stop) - 1
+            if until > number:
+                return row, number, until
+        return None
+
+    @cached_property
+    def _rows(self) -> dict[int, list[tuple[Row, int]]]:
+        """The rows that have a statement which begins at a point, the outermost first."""
+        found: dict[int, list[tuple[Row, int]]] = {}
+        for begins in self.flow.blocks:
+            row: Row | None = None
+            for begin, end in pairwise(begins):
+                if self.flow.points[begin] not in self._reachable:
+                    row = None
+                    continue
+                row = row or Row()
+                row.begins.append(begin)
+                row.end = end
+                found.setdefault(begin, []).append((row, len(row.begins) - 1))
+                if not self._add_ways(row, begin, end, follows=end != begins[-1]):
+                    row = None
+        return found
+
+    def _add_ways(self, row: Row, begin: int, end: int, *, follows: bool) -> bool:
+        """Add the ways out of a statement; does one lead to the statement that ``follows``?"""
+        goes_on = False
+        for point in self.flow.points[begin:end]:
+            if point not in self._reachable:
+                continue
+            for target in point.successors:
+                if follows and self.index[target] == end:
+                    goes_on = True
+                elif not begin <= self.index[target] < end:
+                    row.add_way(point, target, is_thrown=False)
+            for target in point.exceptional:
+                if not begin <= self.index[target] < end:
+                    row.add_way(point, target, is_thrown=True)
+        return goes_on
+
+    @cached_property
+    def _reachable(self) -> set[Point]:
+        found: set[Point] = set()
+        work = [self.flow.entry]
+        while work:
+            point = work.pop()
+            if point not in found:
+                found.add(point)
+                work += point.successors
+                work += point.exceptional
+        return found
 
     @cached_property
     def index(self) -> dict[Point, int]:
         """The places of the points in the order of the text."""
         return {point: i for i, point in enumerate(self.flow.points)}
 
-    def last_of_loops_around(self, index: int) -> int:
-        """The last point from which a loop leads back to the point at ``index``, or before it."""
-        return self._loop_ends[index]
-
-    @cached_property
-    def _loop_ends(self) -> list[int]:
-        ends: list[int] = []
-        reach = 0
-        for i, point in enumerate(self.flow.points):
-            back = (self.index[p] for p in (*point.predecessors, *point.thrown_from))
-            reach = max(reach, i, *back)
-            ends.append(reach)
-        return ends
-
-    @cached_property
-    def _ends(self) -> dict[Point, tuple[Point, ...]]:
-        """Which of the two ends of the flow a path from a point may come to."""
-        found: dict[Point, tuple[Point, ...]] = {}
-        for end in (self.flow.exit, self.flow.raised):
-            seen: set[Point] = set()
-            work = [end]
-            while work:
-                point = work.pop()
-                if point not in seen:
-                    seen.add(point)
-                    found[point] = (*found.get(point, ()), end)
-                    work += point.predecessors
-                    work += point.thrown_from
-        return found
+    def reraising(self, statement: cst.CSTNode) -> list[Point]:
+        """The points at which a ``try`` or ``with`` lets an exception pass."""
+        return self._by_node[PointKind.RERAISE].get(statement, [])
 
     def leaves_of(self, item: cst.WithItem) -> list[Point]:
         """The points at which the ``with`` block of an item is left."""
-        return self._leaves.get(item, [])
+        return self._by_node[PointKind.LEAVE].get(item, [])
 
     @cached_property
-    def _leaves(self) -> dict[cst.CSTNode, list[Point]]:
-        found: dict[cst.CSTNode, list[Point]] = {}
+    def _by_node(self) -> dict[PointKind, dict[cst.CSTNode, list[Point]]]:
+        found: dict[PointKind, dict[cst.CSTNode, list[Point]]] = {
+            PointKind.LEAVE: {},
+            PointKind.RERAISE: {},
+        }
         for point in self.flow.points:
-            if point.kind is PointKind.LEAVE and point.node is not None:
-                found.setdefault(point.node, []).append(point)
+            if point.kind in found and point.node is not None:
+                found[point.kind].setdefault(point.node, []).append(point)
         return found

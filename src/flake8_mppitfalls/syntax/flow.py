@@ -113,6 +113,8 @@ class Flow:
         entry, exit, raised: first point; the normal end; the end by an exception that is raised
             or re-raised in the text (exceptions out of calls leave no trace outside of a ``try``).
         points: all points, in the order of the text.
+        blocks: for each block the places in ``points`` where its statements begin, and its end;
+            a block comes before those within it.
         complete: false when the flow was too large to be built; it is empty then.
     """
 
@@ -132,6 +134,7 @@ class Flow:
         self.exit = Point(PointKind.EXIT, None)
         self.raised = Point(PointKind.RAISED, None)
         self.points: list[Point] = [self.entry]
+        self.blocks: list[list[int]] = []
         self._at: dict[cst.CSTNode, list[Point]] = {}
         self._frontier: list[Point] = [self.entry]
         self._made_at: dict[int, tuple[Sequence[Binding], dict[Point, list[Binding]]]] = {}
@@ -267,11 +270,16 @@ class Flow:
         self._block(suite.body)
 
     def _block(self, statements: Iterable[cst.CSTNode]) -> None:
+        begins: list[int] = []
+        self.blocks.append(begins)
         for statement in statements:
             if isinstance(statement, cst.SimpleStatementLine):
                 for small in statement.body:
+                    begins.append(len(self.points))
                     self._small(small)
-            elif isinstance(statement, cst.BaseSmallStatement):
+                continue
+            begins.append(len(self.points))
+            if isinstance(statement, cst.BaseSmallStatement):
                 self._small(statement)
             else:
                 build = _COMPOUND.get(type(statement))
@@ -279,6 +287,7 @@ class Flow:
                     build(self, statement)
                 else:
                     self._add(PointKind.STATEMENT, statement)
+        begins.append(len(self.points))
 
     def _small(self, node: cst.BaseSmallStatement) -> None:
         point = self._add(PointKind.STATEMENT, node)

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import libcst as cst
 
-from flake8_mppitfalls.syntax.flow import constant_truth
+from flake8_mppitfalls.syntax.flow import Point, PointKind, constant_truth
 from flake8_mppitfalls.syntax.tree import Tree, dotted_name
 
 Known: TypeAlias = "frozenset[tuple[str, bool]]"
@@ -21,6 +21,11 @@ Known: TypeAlias = "frozenset[tuple[str, bool]]"
 
 MOST_TESTS = 6
 """With more deciding tests than this the paths are not told apart by them."""
+
+MOST_DECIDING = 200
+"""With more points than this at which those tests come out, nothing is said of the thing."""
+
+_WORD = re.compile(r"\w+")
 
 
 class Decisions:
@@ -90,10 +95,7 @@ class Decisions:
         """Forget what was known of a name that gets a new value; ``closed = True`` is known."""
         if not self.texts:
             return known
-        if isinstance(node, cst.Assign):
-            targets = [self.text(t.target) for t in node.targets]
-        else:
-            targets = [self.text(node.target)]
+        targets = [self.text(target) for target in targets_of(node)]
         touched = {t for t in self.texts if any(_mentions(t, x) for x in targets)}
         if not touched:
             return known
@@ -103,6 +105,39 @@ class Decisions:
         if truth is not None:
             kept |= {(t, truth) for t in targets if t in touched}
         return frozenset(kept)
+
+
+class DecidingPoints:
+    """The points of one control flow at which tests come out, or what they speak of changes."""
+
+    def __init__(self, tree: Tree, points: Iterable[Point]) -> None:
+        self._tests: dict[str, list[Point]] = {}
+        self._assigned: dict[str, list[tuple[str, Point]]] = {}
+        for point in points:
+            node = point.node
+            if point.kind is PointKind.TEST and isinstance(node, cst.BaseExpression):
+                for truth in (True, False):
+                    for atom, _ in implied(node, truth):
+                        self._tests.setdefault(tree.text(atom), []).append(point)
+            elif isinstance(node, (cst.Assign, cst.AnnAssign, cst.AugAssign)):
+                for target in targets_of(node):
+                    text = tree.text(target)
+                    last = _WORD.findall(text)[-1:]
+                    self._assigned.setdefault(last[0] if last else "", []).append((text, point))
+
+    def of(self, tests: Iterable[str]) -> Iterator[Point]:
+        """The points that matter for some tests."""
+        for test in tests:
+            yield from self._tests.get(test, ())
+            for word in ("", *_WORD.findall(test)):
+                for text, point in self._assigned.get(word, ()):
+                    if _mentions(test, text):
+                        yield point
+
+
+def targets_of(node: cst.Assign | cst.AnnAssign | cst.AugAssign) -> list[cst.BaseExpression]:
+    """What gets a new value."""
+    return [t.target for t in node.targets] if isinstance(node, cst.Assign) else [node.target]
 
 
 def implied(test: cst.BaseExpression, truth: bool) -> list[tuple[cst.BaseExpression, bool]]:
@@ -119,6 +154,13 @@ def implied(test: cst.BaseExpression, truth: bool) -> list[tuple[cst.BaseExpress
         else:
             found.append((node, value))
     return found
+
+
+def asked_for(test: cst.BaseExpression) -> cst.BaseExpression:
+    """``pool`` for ``if pool:``, ``if not pool:`` and ``if pool is None:``."""
+    while isinstance(test, cst.UnaryOperation):
+        test = test.expression
+    return test.left if isinstance(test, cst.Comparison) else test
 
 
 def says_there_is_one(

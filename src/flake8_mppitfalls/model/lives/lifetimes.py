@@ -12,18 +12,21 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.lives.decisions import DecidingPoints, asked_for
 from flake8_mppitfalls.model.lives.events import hands_on
 from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES
 from flake8_mppitfalls.model.lives.typestate import Typestate
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.syntax.dataflow import DataFlow
+from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.flow import Point
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 
@@ -34,6 +37,8 @@ class Lifetimes:
         self._program = program
         self._lives: dict[cst.CSTNode, Life] = {}
         self._flows: dict[Scope, DataFlow] = {}
+        self._deciding: dict[Scope, DecidingPoints] = {}
+        self._tests: dict[Scope, dict[cst.CSTNode, list[Point]]] = {}
 
     def data_flow(self, scope: Scope) -> DataFlow:
         """The data flow of a function, or of the module."""
@@ -41,6 +46,27 @@ class Lifetimes:
         if flow is None:
             flow = self._flows[scope] = DataFlow(self._program.evaluator.flow(scope))
         return flow
+
+    def deciding(self, scope: Scope) -> DecidingPoints:
+        """The points of a function, or of the module, at which tests come out."""
+        if scope not in self._deciding:
+            points = self.data_flow(scope).flow.points
+            self._deciding[scope] = DecidingPoints(self._program.tree, points)
+        return self._deciding[scope]
+
+    def tests_for(self, scope: Scope, site: cst.CSTNode) -> list[Point]:
+        """The tests of a function that ask whether there is what is made at ``site``."""
+        if scope not in self._tests:
+            found: dict[cst.CSTNode, list[Point]] = {}
+            for point in self.data_flow(scope).flow.points:
+                if point.kind is PointKind.TEST and isinstance(point.node, cst.BaseExpression):
+                    asked = asked_for(point.node)
+                    if isinstance(asked, (cst.Name, cst.Attribute)):
+                        for value in self._program.values(asked):
+                            if isinstance(value, Made):
+                                found.setdefault(value.site, []).append(point)
+            self._tests[scope] = found
+        return self._tests[scope].get(site, [])
 
     def item_of(self, entered: cst.CSTNode) -> cst.WithItem | None:
         """The ``with`` item at whose end something is left that was entered at ``entered``.

@@ -22,7 +22,12 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.uses import UseKind
-from flake8_mppitfalls.model.lives.decisions import Decisions, says_there_is_one
+from flake8_mppitfalls.model.lives.decisions import (
+    MOST_DECIDING,
+    Decisions,
+    asked_for,
+    says_there_is_one,
+)
 from flake8_mppitfalls.model.lives.events import Event, Events
 from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Fault, Phase
@@ -82,6 +87,9 @@ class Typestate:
         if self._life.is_one_of_many and self._machine.takes_tasks:
             judge_roughly(self._life)
             return
+        for scope in (self._home, *self._events.at):
+            if sum(1 for _ in self._deciding_in(scope)) > MOST_DECIDING:
+                return
         # Functions that have the thing from their callers are followed from there; a function
         # that nobody here calls, and that reaches it as an attribute or global, starts itself.
         self._analyse(self._home, frozenset({self._first_state()}))
@@ -161,10 +169,8 @@ class Typestate:
                     states = self._apply(event, states)
             return self._thrown(point, states)
 
-        begin, last = self._extent(flow, start, events)
-        before = flow.forward(
-            frozenset(start), transfer, thrown, self._taken, begin=begin, last=last
-        )
+        places = None if self._strict else self._places(flow, events)
+        before = flow.forward(frozenset(start), transfer, thrown, self._taken, places=places)
         if self._strict and not self._goes_on_elsewhere(scope):
             for point, facts in before.items():
                 self._may_be_left_at(point, _states(facts))
@@ -173,27 +179,23 @@ class Typestate:
         self._at_end(scope, _states(before.get(flow.flow.raised, frozenset())), raised=True)
         return ended
 
-    def _extent(
-        self, flow: DataFlow, start: frozenset[State], events: Mapping[Point, list[Event]]
-    ) -> tuple[list[Point] | None, int | None]:
-        """Where the thing may come to be, and the last point at which something happens to it.
-
-        Where tests decide, or all exceptions count, every point matters.
-        """
-        if self._strict or self._decisions.texts:
-            return None, None
+    def _places(self, flow: DataFlow, events: Mapping[Point, list[Event]]) -> set[Point]:
+        """The points of a function at which anything may change for the thing."""
         scope = flow.flow.scope
-        places = [*events, *self._naming.bindings.get(scope, ())]
+        places = {*events, *self._naming.bindings.get(scope, ())}
+        places.update(head for head in self._naming.heads if head in flow.index)
         if self._events.is_returned:
-            places += [point for node in scope.returns for point in flow.flow.points_of(node)]
-        last = max((flow.index[point] for point in places), default=-1)
-        last = flow.last_of_loops_around(last) if last >= 0 else last
-        if start != frozenset({ABSENT}):
-            return None, last
-        makes = (Effect.MAKE, Effect.CALL)
-        return [
-            p for p, at_point in events.items() if any(e.effect in makes for e in at_point)
-        ], last
+            for node in scope.returns:
+                places.update(flow.flow.points_of(node))
+        for statement in self._settled:
+            places.update(flow.reraising(statement))
+        places.update(self._program.lifetimes.tests_for(scope, self._life.made.site))
+        places.update(self._deciding_in(scope))
+        return places
+
+    def _deciding_in(self, scope: Scope) -> Iterable[Point]:
+        tests = self._decisions.texts
+        return self._program.lifetimes.deciding(scope).of(tests) if tests else ()
 
     def _apply(self, event: Event, states: frozenset[State]) -> frozenset[State]:
         result: set[State] = set()
@@ -466,11 +468,8 @@ class Typestate:
 
     def _is_there(self, test: cst.BaseExpression, state: State) -> bool:
         """Does what the test asks for hold the thing?"""
-        while isinstance(test, cst.UnaryOperation):
-            test = test.expression
-        asked = test.left if isinstance(test, cst.Comparison) else test
         return state.phase is not Phase.ABSENT and (
-            self._applies(self._naming.way(asked), state) is not False
+            self._applies(self._naming.way(asked_for(test)), state) is not False
         )
 
     # -- judgement -----------------------------------------------------------------------------
