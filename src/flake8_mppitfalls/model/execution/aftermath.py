@@ -63,6 +63,7 @@ class Aftermath:
     def _find(self, node: cst.CSTNode, barrier: Callable[[Step], bool] | None) -> After:
         program = self._program
         after = After()
+        in_parent = program.sides.is_parent_code(node)
         work = [(program.paths.owner(node), node)]
         seen: set[cst.CSTNode] = set()
         while work:
@@ -78,7 +79,11 @@ class Aftermath:
             if owner is self._tree.module:
                 after.ends = True
                 continue
-            callers = program.runs.callers(owner)
+            callers = [
+                caller
+                for caller in program.runs.callers(owner)
+                if not in_parent or program.sides.is_parent_code(caller.step.node)
+            ]  # a worker that calls the same function goes on with a life of its own
             work.extend((caller.owner, caller.step.node) for caller in callers)
             if owner in program.sides.workers or program.references.is_given_away(owner):
                 after.is_open = True
