@@ -13,7 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
-from flake8_mppitfalls.model.values import UNKNOWN, class_of
+from flake8_mppitfalls.model.values import UNKNOWN, Constant, class_of
 from flake8_mppitfalls.syntax.dataflow import always_passes
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
@@ -369,6 +369,18 @@ class ModuleState:
                     seen.add(binding)
                     work.append(binding.value)
         return found
+
+    def is_one_constant(self, name: str) -> bool:
+        """Does all that binds the name give it the same constant, as when it is put back?"""
+        given = {
+            (type(value.value), value.value) if isinstance(value, Constant) else None
+            for binding in self.bindings(name)
+            for value in self._program.values(
+                binding.value if binding.kind is Bound.ASSIGN and not binding.path else None
+            )
+            or (UNKNOWN,)
+        }
+        return len(given) == 1 and None not in given
 
     def is_made_alike_in_parent(self, binding: Binding) -> bool:
         """Does the parent make one for itself, too, as in ``log = Logger(queue)``?"""

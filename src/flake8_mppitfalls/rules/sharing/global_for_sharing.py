@@ -107,7 +107,7 @@ def _is_set(program: Program, statement: cst.Global, name: str) -> bool:
     """Does the function give the name a value that is not just what it was given itself?"""
     state = program.module_state
     scope = program.tree.function_of(statement)
-    return any(
+    return not state.is_one_constant(name) and any(
         binding.kind in _VALUES
         and not state.is_given(binding)
         and not state.is_made_alike_in_parent(binding)
