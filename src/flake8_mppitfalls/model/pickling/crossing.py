@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.values import Value
     from flake8_mppitfalls.syntax.scopes import Binding
 
+_COLUMNS = frozenset({"enumerate", "zip"})
+_ONE_BY_ONE = frozenset({"iter", "list", "reversed", "sorted", "tuple", "tqdm.tqdm"})
+"""Iterables of the elements of another one: in tuples, and as they are."""
 DEEPEST = 4
 """How many objects deep an object's attributes are looked at."""
 
@@ -265,9 +268,32 @@ class Crossing:
             yield "", node
         elif isinstance(node, cst.Name):
             for binding in self._evaluator.bindings(node):
-                if isinstance(binding.value, cst.Call) and not binding.path:
+                value, path = binding.value, binding.path
+                while isinstance(value, cst.Call) and binding.kind is Bound.FOR:
+                    inner = self._iterated_by(value, path)
+                    if inner is None:
+                        break
+                    value, path = inner
+                if isinstance(value, cst.Call) and not path:
                     at_top = binding.scope.parent is None
-                    yield binding.name if at_top else "", binding.value
+                    yield binding.name if at_top else "", value
+
+    def _iterated_by(
+        self, call: cst.Call, path: tuple[int, ...]
+    ) -> tuple[cst.BaseExpression, tuple[int, ...]] | None:
+        """``chunks()`` of ``for number, chunk in enumerate(chunks())``, and the like."""
+        name = self._tree.qualified(call.func)
+        index = 0
+        if name in _COLUMNS:
+            if not path:
+                return None
+            index = path[0] - (name == "enumerate")
+            path = path[1:]
+        elif name not in _ONE_BY_ONE:
+            return None
+        if index not in range(len(call.args)) or any(arg.star for arg in call.args):
+            return None
+        return call.args[index].value, path
 
     def of_expression(
         self, node: cst.BaseExpression, transport: Transport, at: cst.CSTNode
