@@ -157,7 +157,7 @@ def _set_in_child(
                 change = program.changes.at(node)
                 if change is not None and change.depth == 0 and _is_container(program, node):
                     place = change.node
-            if place is not None and _is_of(program, node, family):
+            if place is not None and _is_of_parent(program, node, family):
                 found.setdefault(name, []).append(place)
     return {
         name: nodes
@@ -212,6 +212,16 @@ def _attribute(node: cst.CSTNode) -> cst.CSTNode:
 def _is_of(program: Program, node: cst.Attribute, family: set[cst.ClassDef]) -> bool:
     return any(
         isinstance(value, (Instance, Made)) and value.cls in family
+        for value in program.values(node.value)
+    )
+
+
+def _is_of_parent(program: Program, node: cst.Attribute, family: set[cst.ClassDef]) -> bool:
+    """Is it of an object that the parent has, too, and not of one that the child makes?"""
+    return any(
+        isinstance(value, (Instance, Made))
+        and value.cls in family
+        and (not isinstance(value.site, cst.Call) or program.sides.is_parent_code(value.site))
         for value in program.values(node.value)
     )
 
