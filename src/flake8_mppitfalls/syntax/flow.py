@@ -166,11 +166,14 @@ class Flow:
                 self.push_back(point, work)
         return self._search_back(bindings, stores, work, found)
 
-    def reaching_exit(self, bindings: Sequence[Binding]) -> list[Binding]:
-        """Those of ``bindings`` (of one name) whose value the name may have at the end."""
+    def reaching_exit(self, bindings: Sequence[Binding], *, raised: bool = True) -> list[Binding]:
+        """Those of ``bindings`` (of one name) whose value the name may have at the end.
+
+        Without ``raised`` at an end that no exception makes.
+        """
         stores = self._stores(bindings)
         work: list[tuple[Point, bool]] = []
-        for point in (self.exit, self.raised):
+        for point in (self.exit, self.raised) if raised else (self.exit,):
             self.push_back(point, work)
         return self._search_back(bindings, stores, work, {})
 

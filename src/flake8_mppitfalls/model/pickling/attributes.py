@@ -279,7 +279,9 @@ class Attributes:
         killing = [entry, *(mark for mark, event in marks.items() if not event.passes)]
 
         def reached(bindings: list[Binding]) -> list[Binding]:
-            return flow.reaching(at, bindings) if at is not None else flow.reaching_exit(bindings)
+            if at is None:
+                return flow.reaching_exit(bindings, raised=False)
+            return flow.reaching(at, bindings)
 
         found: list[Content | _Entry] = []
         arriving = reached(killing)
