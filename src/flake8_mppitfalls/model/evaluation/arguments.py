@@ -155,6 +155,8 @@ class Arguments:
         else:
             function = value.node
             skip = 1 if isinstance(value, BoundMethod) else 0
+        if function is None and isinstance(value, Class):
+            return self._into_record(value.node, call, arg, depth, through)
         if function is None or self._evaluator.calls.is_opaque(function):
             return False
         names = positional_names(function.params)
@@ -175,3 +177,22 @@ class Arguments:
                 self._tracer.bound(binding, depth, through=through)
                 found = True
         return found
+
+    def _into_record(
+        self, cls: cst.ClassDef, call: cst.Call, arg: cst.Arg, depth: int, through: bool
+    ) -> bool:
+        """A dataclass keeps what its constructor gets; a tuple may be taken apart, too."""
+        records = self._evaluator.records
+        fields = records.fields(cls)
+        if records.is_tuple(cls) or any(a.star for a in call.args):
+            return False
+        if arg.keyword is not None:
+            name = arg.keyword.value
+        else:
+            index = next(i for i, a in enumerate(call.args) if a is arg)
+            name = fields[index] if index < len(fields) else ""
+        if name not in fields:
+            return False
+        declared = records.binding(cls, name).node
+        self._tracer.kept(name, cls, declared, arg.value, depth, through)
+        return True

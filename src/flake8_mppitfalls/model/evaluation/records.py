@@ -36,9 +36,13 @@ class Records:
 
     def is_record(self, cls: cst.ClassDef) -> bool:
         """True where the constructor is made from the annotated names of the class."""
-        if "typing.NamedTuple" in self._evaluator.classes.external_bases(cls):
+        if self.is_tuple(cls):
             return True
         return any(name in DATACLASSES for name in decorator_names(self._tree, cls))
+
+    def is_tuple(self, cls: cst.ClassDef) -> bool:
+        """True for a ``NamedTuple``, whose fields can be unpacked."""
+        return "typing.NamedTuple" in self._evaluator.classes.external_bases(cls)
 
     def fields(self, cls: cst.ClassDef) -> list[str]:
         """The fields of a record in the order of its constructor's parameters."""

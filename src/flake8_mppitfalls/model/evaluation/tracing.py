@@ -274,8 +274,20 @@ class Tracer:
         self, target: cst.Name, cls: cst.ClassDef, at: cst.CSTNode, depth: int, through: bool
     ) -> None:
         """``pool = Pool()`` in the body of a class: the class, and its objects, have it."""
-        self.use(UseKind.KEPT, target, at, target.value, depth=depth, through=through)
-        for read in self.reads_of_attribute(target.value, {cls}):
+        self.kept(target.value, cls, target, at, depth, through)
+
+    def kept(
+        self,
+        name: str,
+        cls: cst.ClassDef,
+        declared: cst.CSTNode,
+        at: cst.CSTNode,
+        depth: int,
+        through: bool,
+    ) -> None:
+        """The objects of a class have it as an attribute that the class declares."""
+        self.use(UseKind.KEPT, declared, at, name, depth=depth, through=through)
+        for read in self.reads_of_attribute(name, {cls}):
             self.follow(read, depth, through)
 
     def _is_other(self, target: cst.BaseExpression) -> bool:

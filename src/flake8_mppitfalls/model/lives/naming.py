@@ -160,7 +160,7 @@ class Naming:
         return ways[0] if len(ways) == 1 else LOOSE
 
     def _attribute(self, node: cst.Attribute) -> Way:
-        if not self._is_single(node.value) or self._is_method(node):
+        if not self._is_single(node.value) or self._is_method(node) or self._is_field(node):
             return LOOSE if self._may_be(node) else NOT
         key = (None, f".{node.attr.value}")
         self.add(key)
@@ -173,6 +173,14 @@ class Naming:
         return any(
             isinstance(cls, cst.ClassDef) and method(cls, node.attr.value) is not None
             for cls in classes
+        )
+
+    def _is_field(self, node: cst.Attribute) -> bool:
+        """Does the constructor of a dataclass store what it is given there?"""
+        return any(
+            isinstance(v, Instance)
+            and node.attr.value in self._program.evaluator.records.fields(v.cls)
+            for v in self._program.values(node.value)
         )
 
     def _is_single(self, receiver: cst.BaseExpression) -> bool:
