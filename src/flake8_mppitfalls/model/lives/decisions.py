@@ -48,6 +48,8 @@ class Decisions:
                 break
         self.texts = frozenset(texts)
         """The tests that tell paths apart."""
+        self._said: dict[tuple[cst.BaseExpression, bool], frozenset[tuple[str, bool]]] = {}
+        self._settled: dict[cst.CSTNode, tuple[frozenset[str], Known]] = {}
 
     def _around(self, places: Iterable[cst.CSTNode]) -> Iterator[cst.If | cst.IfExp | cst.While]:
         """What tests something around one of the places, within its function."""
@@ -85,26 +87,38 @@ class Decisions:
         """What is known on one side of a test; ``None`` where no path leads there."""
         if not self.texts:
             return known
-        said = [(self.text(node), value) for node, value in implied(test, truth)]
-        said = [(text, value) for text, value in said if text in self.texts]
+        said = self._said.get((test, truth))
+        if said is None:
+            told = ((self.text(node), value) for node, value in implied(test, truth))
+            said = frozenset((text, value) for text, value in told if text in self.texts)
+            self._said[test, truth] = said
         if any((text, not value) in known for text, value in said):
             return None
-        return known | set(said) if said else known
+        return known | said if said else known
 
     def assigned(self, known: Known, node: cst.Assign | cst.AnnAssign | cst.AugAssign) -> Known:
         """Forget what was known of a name that gets a new value; ``closed = True`` is known."""
         if not self.texts:
             return known
-        targets = [self.text(target) for target in targets_of(node)]
-        touched = {t for t in self.texts if any(_mentions(t, x) for x in targets)}
+        settled = self._settled.get(node)
+        if settled is None:
+            settled = self._settled[node] = self._settled_by(node)
+        touched, told = settled
         if not touched:
             return known
-        kept = {(text, value) for text, value in known if text not in touched}
-        value = None if isinstance(node, cst.AugAssign) else node.value
+        return frozenset((text, value) for text, value in known if text not in touched) | told
+
+    def _settled_by(
+        self, node: cst.Assign | cst.AnnAssign | cst.AugAssign
+    ) -> tuple[frozenset[str], Known]:
+        """The tests that an assignment may change, and how those come out that it decides."""
+        targets = [self.text(target) for target in targets_of(node)]
+        touched = frozenset(t for t in self.texts if any(_mentions(t, x) for x in targets))
+        value = None if isinstance(node, cst.AugAssign) or not touched else node.value
         truth = constant_truth(value) if value is not None else None
-        if truth is not None:
-            kept |= {(t, truth) for t in targets if t in touched}
-        return frozenset(kept)
+        if truth is None:
+            return touched, frozenset()
+        return touched, frozenset((t, truth) for t in targets if t in touched)
 
 
 class DecidingPoints:
