@@ -11,10 +11,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import libcst as cst
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import libcst as cst
 
 
 class ScopeKind(enum.Enum):
@@ -131,3 +131,17 @@ class Scope:
                 if scope.is_function and name in scope.bindings:
                     return scope
         return self
+
+
+def unpacked(
+    value: cst.BaseExpression | None, path: tuple[int, ...]
+) -> tuple[cst.BaseExpression | None, tuple[int, ...]]:
+    """What is at ``path`` of an assigned value, as far as that is written out: ``a, b = x, y``."""
+    while path and isinstance(value, (cst.Tuple, cst.List)):
+        elements = value.elements
+        if path[0] not in range(len(elements)):
+            break
+        if any(isinstance(element, cst.StarredElement) for element in elements):
+            break
+        value, path = elements[path[0]].value, path[1:]
+    return value, path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.syntax.fields import FIELDS, dotted_name
-from flake8_mppitfalls.syntax.scopes import STARRED, Binding, Bound, Scope, ScopeKind
+from flake8_mppitfalls.syntax.scopes import STARRED, Binding, Bound, Scope, ScopeKind, unpacked
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.tree import Tree
@@ -99,6 +99,8 @@ def _bind_target(
 ) -> Iterator[cst.CSTNode]:
     """Bind the names in an assignment target; yields the parts of it that are evaluated."""
     if isinstance(target, cst.Name):
+        if path and kind is Bound.ASSIGN:
+            value, path = unpacked(value, path)
         binding = Binding(target.value, kind, target, scope, value, path, annotation)
         if target.value in scope.nonlocal_names:
             tree.late.append((scope, binding))  # the outer function may bind it later

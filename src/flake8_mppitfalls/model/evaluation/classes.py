@@ -9,7 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.pickling import toolkits
-from flake8_mppitfalls.syntax.scopes import STARRED, Bound
+from flake8_mppitfalls.syntax.scopes import STARRED, Bound, unpacked
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.tree import Tree
@@ -242,7 +242,7 @@ class Classes:
         if isinstance(parent, cst.AssignTarget):
             assign = self._tree.parent(parent)
             value = assign.value if isinstance(assign, cst.Assign) else None
-            return Store(node, value, path, Bound.ASSIGN)
+            return Store(node, *unpacked(value, path), Bound.ASSIGN)
         if isinstance(parent, cst.AnnAssign) and child is parent.target:
             kind = Bound.ASSIGN if parent.value is not None else Bound.ANNOTATED
             return Store(node, parent.value, path, kind, parent.annotation.annotation)
