@@ -22,6 +22,7 @@ _ENUMERATIONS = frozenset(
 
 CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 """What runs when an object is made, in this order."""
+_MOST_ALIASES = 5
 
 
 class Store(NamedTuple):
@@ -72,6 +73,7 @@ class Classes:
             base = arg.value
             if isinstance(base, cst.Subscript):
                 base = base.value
+            base = self._unaliased(base)
             found = self.named(base)
             if found is not None:
                 local.append(found)
@@ -94,6 +96,18 @@ class Classes:
         if len({api.canonical(name) for name in names}) != 1 or api.maker(names[0]) is None:
             return ""
         return max(names, key=api.flavour)
+
+    def _unaliased(self, node: cst.BaseExpression) -> cst.BaseExpression:
+        """``context.Process``, for the name that ``Process = context.Process`` gives it."""
+        for _ in range(_MOST_ALIASES):
+            bindings = self._tree.lookup(node) if isinstance(node, cst.Name) else []
+            value = bindings[0].value if len(bindings) == 1 else None
+            if not isinstance(value, (cst.Name, cst.Attribute)) or bindings[0].path:
+                break
+            if bindings[0].kind is not Bound.ASSIGN:
+                break
+            node = value
+        return node
 
     def _starred(self, base: cst.BaseExpression) -> str:
         """``class W(Process)`` after ``from multiprocessing import *``."""

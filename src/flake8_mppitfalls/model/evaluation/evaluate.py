@@ -313,7 +313,7 @@ class Evaluator:
         """The start method of the context whose class a class derives from: ``ctx.Process``."""
         for c in self.classes.mro(cls):
             for arg in c.bases:
-                if arg.keyword is None and isinstance(arg.value, cst.Attribute):
+                if arg.keyword is None and isinstance(arg.value, (cst.Attribute, cst.Name)):
                     for value in self.values(arg.value):
                         if isinstance(value, External) and value.method != DEFAULT:
                             return value.method
