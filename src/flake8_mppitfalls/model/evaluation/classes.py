@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.pickling import toolkits
 from flake8_mppitfalls.syntax.scopes import STARRED, Bound, unpacked
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flake8_mppitfalls.syntax.tree import Tree
 
 
@@ -19,6 +22,9 @@ _ENUMERATIONS = frozenset(
     {"enum.Enum", "enum.IntEnum", "enum.StrEnum", "enum.Flag", "enum.IntFlag", "enum.ReprEnum"}
 )
 
+
+FEW = 12
+"""Up to so many places of an attribute are looked at, whoever has it."""
 
 CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 """What runs when an object is made, in this order."""
@@ -56,6 +62,7 @@ class Classes:
         self._mro: dict[cst.ClassDef, list[cst.ClassDef]] = {}
         self._makers: dict[cst.ClassDef, api.Maker | None] = {}
         self._stores: dict[str, list[Store]] = {}
+        self._near: dict[str, dict[cst.ClassDef | None, list[tuple[int, cst.Attribute]]]] = {}
 
     def of_method(self, function: cst.CSTNode) -> cst.ClassDef | None:
         """The class whose body directly holds ``function``."""
@@ -236,6 +243,41 @@ class Classes:
             found = (self.store_of(node) for node in self._tree.attributes.get(name, ()))
             known = self._stores[name] = [store for store in found if store is not None]
         return known
+
+    def attributes_near(self, name: str, classes: Iterable[cst.ClassDef]) -> list[cst.Attribute]:
+        """The places of an attribute that may be one of some classes, or of their relatives.
+
+        That is all of them but those of ``self`` in a method of another class.
+        """
+        everywhere = self._tree.attributes.get(name, [])
+        if len(everywhere) < FEW:
+            return everywhere
+        if name not in self._near:
+            groups = self._near[name] = {}
+            for place, node in enumerate(everywhere):
+                groups.setdefault(self._own_class(node.value), []).append((place, node))
+        family: dict[cst.ClassDef | None, None] = {None: None}
+        for cls in classes:
+            family.update(dict.fromkeys((*self.mro(cls), *self.subclasses(cls))))
+        found = [entry for cls in family for entry in self._near[name].get(cls, ())]
+        return [node for _, node in sorted(found, key=lambda entry: entry[0])]
+
+    def stores_near(self, name: str, classes: Iterable[cst.ClassDef]) -> list[Store]:
+        """The assignments among those places."""
+        found = (self.store_of(node) for node in self.attributes_near(name, classes))
+        return [store for store in found if store is not None]
+
+    def _own_class(self, receiver: cst.BaseExpression) -> cst.ClassDef | None:
+        """The class of the method whose own object, and nothing else, a name stands for."""
+        bindings = self._tree.lookup(receiver) if isinstance(receiver, cst.Name) else []
+        function = bindings[0].scope.node if len(bindings) == 1 else None
+        if not isinstance(function, cst.FunctionDef) or bindings[0].kind is not Bound.PARAMETER:
+            return None
+        if positional_names(function.params)[:1] != [bindings[0].name]:
+            return None
+        if "staticmethod" in decorator_names(self._tree, function):
+            return None
+        return self.of_method(function)
 
     def is_property(self, function: cst.FunctionDef) -> bool:
         """Is it called by reading an attribute?"""

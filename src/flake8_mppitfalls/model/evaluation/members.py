@@ -148,7 +148,7 @@ class Members:
         cuts = self._evaluator.cuts
         found = [
             store
-            for store in self._classes.stores(name)
+            for store in self._classes.stores_near(name, (cls,))
             if any(class_of(v) in family for v in self._evaluator.values(store.node.value))
             or self._is_own_in(store.node.value, cls)
         ]

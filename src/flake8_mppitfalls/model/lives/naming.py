@@ -27,6 +27,7 @@ from flake8_mppitfalls.model.values import (
     Generator,
     Instance,
     Made,
+    class_of,
     is_made_at,
 )
 from flake8_mppitfalls.syntax.flow import PointKind
@@ -87,6 +88,8 @@ class Naming:
         self._site = site
         self._used = {use.at for use in uses}
         self._wholes: dict[cst.CSTNode, frozenset[cst.CSTNode] | None] = {}
+        self._stores_of: set[tuple[cst.ClassDef, str]] = set()
+        self._stored_at: set[cst.CSTNode] = set()
         self.names: dict[Scope | None, dict[str, None]] = {}
         """The names that matter."""
         self.loose: set[Key] = set()
@@ -164,6 +167,7 @@ class Naming:
             return LOOSE if self._may_be(node) else NOT
         key = (None, f".{node.attr.value}")
         self.add(key)
+        self._add_stores(key, node)
         return Way(How.KEY, key)
 
     def _is_method(self, node: cst.Attribute) -> bool:
@@ -368,16 +372,24 @@ class Naming:
         if name in names:
             return
         names[name] = None
-        if owner is None:
-            for store in self._program.evaluator.classes.stores(name[1:]):
-                self._bind(key, store.node, self._stored(store))
-            return
-        for binding in owner.bindings.get(name, ()):
+        for binding in owner.bindings.get(name, ()) if owner is not None else ():
             if binding.kind is not Bound.PARAMETER:
                 way = self._bound(binding)
                 if way.how is How.LOOSE and not self._carries(binding):
                     way = NOT
                 self._bind(key, binding.node, way)
+
+    def _add_stores(self, key: Key, node: cst.Attribute) -> None:
+        """Where objects of the class that ``node`` is about get their attribute."""
+        classes = dict.fromkeys(class_of(v) for v in self._program.values(node.value))
+        for cls in classes:
+            if cls is None or (cls, key[1]) in self._stores_of:
+                continue
+            self._stores_of.add((cls, key[1]))
+            for store in self._program.evaluator.classes.stores_near(node.attr.value, (cls,)):
+                if store.node not in self._stored_at:
+                    self._stored_at.add(store.node)
+                    self._bind(key, store.node, self._stored(store))
 
     def _carries(self, binding: Binding) -> bool:
         """Does the thing go on from a binding? The uses of it know."""

@@ -81,11 +81,13 @@ class AttributeSetInChild(Rule):
     def check(self, program: Program) -> Iterator[Finding]:
         """Yield each assignment in a child to what the parent reads of its own object."""
         places: dict[cst.CSTNode, list[cst.CSTNode]] = {}
-        for cls, entries in _classes(program).items():
+        classes = _classes(program)
+        attributes = _by_function(program) if classes else {}
+        for cls, entries in classes.items():
             family = {cls, *program.evaluator.classes.mro(cls)}
             family.update(program.evaluator.classes.subclasses(cls))
             child = program.sides.reach(entry.function for entry in entries)
-            for name, nodes in _set_in_child(program, family, child).items():
+            for name, nodes in _set_in_child(program, family, child, attributes).items():
                 if _is_read_in_parent(program, family, name):
                     for node in nodes:
                         here = places.setdefault(program.tree.statement_of(node), [])
@@ -132,19 +134,32 @@ def _is_of_object(program: Program, entry: Entry) -> bool:
     return kinds.isdisjoint(decorator_names(program.tree, function))
 
 
+def _by_function(program: Program) -> dict[cst.CSTNode, list[cst.Attribute]]:
+    """The attributes that the code of each function speaks of."""
+    found: dict[cst.CSTNode, list[cst.Attribute]] = {}
+    for node in program.tree.nodes(cst.Attribute):
+        function = _function_around(program, node)
+        if function is not None:
+            found.setdefault(function, []).append(node)
+    return found
+
+
 def _set_in_child(
-    program: Program, family: set[cst.ClassDef], child: frozenset[cst.CSTNode]
+    program: Program,
+    family: set[cst.ClassDef],
+    child: frozenset[cst.CSTNode],
+    attributes: dict[cst.CSTNode, list[cst.Attribute]],
 ) -> dict[str, list[cst.CSTNode]]:
     """The places in the child's code that set or change an attribute, by its name."""
     found: dict[str, list[cst.CSTNode]] = {}
     methods = {m.name.value for cls in family for m in program.evaluator.classes.methods(cls)}
-    for name, nodes in program.tree.attributes.items():
-        if name in methods:
-            continue  # a property does what it likes
-        for node in nodes:
-            function = _function_around(program, node)
-            if function not in child or _is_called_in_parent(program, function):
-                continue
+    for function in child:
+        if _is_called_in_parent(program, function):
+            continue
+        for node in attributes.get(function, ()):
+            name = node.attr.value
+            if name in methods:
+                continue  # a property does what it likes
             place: cst.CSTNode | None = None
             store = program.evaluator.classes.store_of(node)
             if store is not None:
@@ -254,14 +269,14 @@ def _is_assigned_in_parent(program: Program, family: set[cst.ClassDef], name: st
         program.sides.is_parent_code(node)
         and not _is_in_constructor(program, node)
         and _is_of(program, node, family)
-        for node in program.tree.attributes[name]
+        for node in program.evaluator.classes.attributes_near(name, family)
         if program.evaluator.classes.store_of(node) is not None
     )
 
 
 def _is_read_in_parent(program: Program, family: set[cst.ClassDef], name: str) -> bool:
     """Does code of the parent read the attribute of an object whose process was started?"""
-    for node in program.tree.attributes[name]:
+    for node in program.evaluator.classes.attributes_near(name, family):
         if program.changes.is_only_changed(node) or not program.sides.is_parent_code(node):
             continue
         if _is_in_constructor(program, node) or not _is_of(program, node, family):
