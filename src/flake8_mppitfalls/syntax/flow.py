@@ -481,20 +481,15 @@ class Flow:
 
     def _match(self, node: cst.Match) -> None:
         self._add(PointKind.STATEMENT, node.subject)
-        fork = self._frontier
         ends: list[Point] = []
-        total = False
         for case in node.cases:
-            self._frontier = list(fork)
-            self._add(PointKind.TEST, case)
+            test = self._add(PointKind.TEST, case)
             self._suite(case.body)
+            test.when_true = test.successors[0] if test.successors else None
             ends += self._frontier
-            total = total or (
-                case.guard is None
-                and isinstance(case.pattern, cst.MatchAs)
-                and case.pattern.pattern is None
-            )
-        self._frontier = ends if total else ends + list(fork)
+            takes_all = isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None
+            self._frontier = [] if takes_all and case.guard is None else [test]
+        self._frontier = ends + self._frontier
 
     def _class(self, node: cst.ClassDef) -> None:
         self._add(PointKind.STATEMENT, node)

@@ -14,7 +14,15 @@ import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.classes import Store
 from flake8_mppitfalls.model.evaluation.origins import Origins
-from flake8_mppitfalls.model.numbers.facts import Fact, Said, base_of, implied, key_of
+from flake8_mppitfalls.model.numbers.facts import (
+    Fact,
+    Origin,
+    Said,
+    base_of,
+    implied,
+    key_of,
+    matched,
+)
 from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Binding, Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
@@ -144,9 +152,34 @@ class Arrivals:
         known = self._said.get((test, truth))
         if known is None:
             self._said[test, truth] = []  # asked again while its numbers are evaluated
-            found = implied(test, truth, self._evaluate, self._origins.of, self._decided)
+            if isinstance(test, cst.MatchCase):
+                found = self._matched(test, truth)
+            else:
+                found = self._implied(test, truth)
             known = self._said[test, truth] = list(found)
         return known
+
+    def _implied(self, test: cst.CSTNode, truth: bool) -> Iterator[Said]:
+        return implied(test, truth, self._evaluate, self._origins.of, self._decided)
+
+    def _matched(self, case: cst.MatchCase, truth: bool) -> Iterator[Said]:
+        subject = self._subject(case)
+        pattern = case.pattern
+        takes_all = isinstance(pattern, cst.MatchAs) and pattern.pattern is None
+        yield from matched(subject, case, truth, self._evaluate)
+        if case.guard is not None and (truth or takes_all):
+            yield from self._implied(case.guard, truth)
+            if isinstance(pattern, cst.MatchAs) and pattern.name is not None:
+                captured = Origin(case.guard, {pattern.name.value: key_of(subject)})
+                for fact, node in self._implied(case.guard, truth):
+                    key = captured.key(fact.key)
+                    if key and key != fact.key:
+                        yield Said(fact._replace(key=key), node)
+
+    def _subject(self, case: cst.MatchCase) -> cst.BaseExpression:
+        match = self._tree.parent(case)
+        assert isinstance(match, cst.Match)
+        return match.subject
 
     def _decided(self, test: cst.BaseExpression) -> bool | None:
         """How a test comes out on the platform that is asked about."""
@@ -265,6 +298,9 @@ class Arrivals:
             keys: set[str] = set()
             for point in self._evaluator.flow(scope).points:
                 node = point.node
+                if isinstance(node, cst.MatchCase):
+                    keys.update(self._keys_in(self._subject(node)))
+                    node = node.guard
                 test = node.test if isinstance(node, cst.Assert) else node
                 if test is not None and (test is not node or point.kind is PointKind.TEST):
                     keys.update(self._keys_in(test))

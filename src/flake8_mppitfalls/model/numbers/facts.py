@@ -8,7 +8,7 @@ that in between.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -145,6 +145,26 @@ def _implied(
             stands_for = origin(node) if len(origins) < 3 else None
             if stands_for is not None:
                 work.append((stands_for.test, wanted, (*origins, stands_for)))
+
+
+def matched(
+    subject: cst.BaseExpression,
+    case: cst.MatchCase,
+    truth: bool,
+    evaluate: Callable[[cst.BaseExpression], Amounts],
+) -> Iterator[Said]:
+    """What holds of the subject of a ``match`` where a case is taken, or is not."""
+    pattern = case.pattern
+    if isinstance(pattern, cst.MatchAs) and pattern.pattern is not None:
+        pattern = pattern.pattern
+    parts: Sequence[cst.MatchPattern] = [pattern]
+    if isinstance(pattern, cst.MatchOr):
+        parts = [element.pattern for element in pattern.patterns]
+    if (truth and len(parts) > 1) or (not truth and case.guard is not None):
+        return  # one of several: nobody knows which
+    for part in parts:
+        if isinstance(part, (cst.MatchValue, cst.MatchSingleton)):
+            yield from _related(subject, "==" if truth else "!=", part.value, evaluate)
 
 
 def _compared(
