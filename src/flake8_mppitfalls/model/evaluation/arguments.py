@@ -15,8 +15,10 @@ from flake8_mppitfalls.model.values import (
     Container,
     External,
     Function,
+    Lambda,
     Member,
 )
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
@@ -37,6 +39,8 @@ _WRAPPING = frozenset(
     ).split()
 )
 _CONSUMING = frozenset(["sum", "any", "all", "min", "max", "collections.Counter"])
+_SELECTING = frozenset(["sorted", "min", "max", "filter", "itertools.filterfalse"])
+"""These call a function of theirs with each element."""
 _LOOKING_UP = frozenset({"remove", "discard", "index", "count", "pop", "get"})
 """Methods of containers that only compare what they are given with what is there."""
 
@@ -104,6 +108,8 @@ class Arguments:
     def _external(
         self, name: str, call: cst.Call, node: cst.CSTNode, depth: int, through: bool
     ) -> bool:
+        if name in _SELECTING and depth:
+            self.selected(call, depth)
         if name in _NEUTRAL:
             self._tracer.use(UseKind.TESTED, call, node, name, depth=depth, through=through)
         elif name in _CONSUMING and depth == 0:
@@ -137,6 +143,19 @@ class Arguments:
         else:
             return False
         return True
+
+    def selected(self, call: cst.Call, depth: int) -> None:
+        """``sorted(handles, key=lambda h: h.get())``: go on in the key, or in what filters."""
+        for arg in call.args:
+            if arg.keyword is not None and arg.keyword.value != "key":
+                continue
+            for value in self._evaluator.values(arg.value):
+                if isinstance(value, (Function, BoundMethod, Lambda)):
+                    names = positional_names(value.node.params)[isinstance(value, BoundMethod) :]
+                    bindings = self._tree.scopes[value.node].bindings
+                    for binding in bindings.get(names[0], ()) if names else ():
+                        if binding.kind is Bound.PARAMETER:
+                            self._tracer.bound(binding, depth - 1, through=True)
 
     def _into_function(
         self,

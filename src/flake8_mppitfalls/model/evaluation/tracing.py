@@ -433,6 +433,9 @@ class Tracer:
         elif name in _VIEWING:
             assert call is not None
             self.follow(call, depth + (name == "items"), True)
+        elif name == "sort":
+            assert isinstance(call, cst.Call)
+            self._arguments.selected(call, depth)
 
     def _subscript(
         self, parent: cst.Subscript, node: cst.CSTNode, depth: int, through: bool
