@@ -114,10 +114,25 @@ class Daemons:
                 return given is not None and self._is_true(given)
             if given is not None and not self._is_true(given):
                 return False
+            if given is not None and self._hands_keywords_on(made.cls):
+                return True
         return made.cls is not None and self._is_made_daemonic(made.cls)
 
     def _constructor(self, cls: cst.ClassDef) -> cst.FunctionDef | None:
         return self._program.evaluator.classes.method(cls, "__init__")
+
+    def _hands_keywords_on(self, cls: cst.ClassDef) -> bool:
+        """``def __init__(self, **options): super().__init__(**options)``."""
+        constructor = self._constructor(cls)
+        extra = constructor.params.star_kwarg if constructor is not None else None
+        return extra is not None and any(
+            arg.star == "**"
+            and isinstance(arg.value, cst.Name)
+            and arg.value.value == extra.name.value
+            for call in self._tree.calls_of.get("__init__", ())
+            if self._tree.function_of(call).node is constructor
+            for arg in call.args
+        )
 
     def _is_made_daemonic(self, cls: cst.ClassDef) -> bool:
         """Does the constructor of a subclass say so?"""
