@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import io
+import subprocess
+import sys
 import threading
 
 import libcst as cst
 import pytest
 
+from flake8_mppitfalls.syntax import parse as parse_module
 from flake8_mppitfalls.syntax.parse import MAX_CHARACTERS, MAX_LINES, MAX_NESTING, Unparsable, parse
 
 #: Chains whose length both parsers feel, as deep as the interpreter of any version takes them.
@@ -35,6 +38,9 @@ CHAINS = {
     "case": lambda n: "match a:\n    case a" + ".a" * n + ": pass",
     "except": lambda n: "try: pass\nexcept a" + ".a" * n + ": pass",
 }
+
+#: Too long to be parsed on the stack of the caller.
+LONG = "x = 1\n" * 1_000
 
 
 def parsed(source: str) -> cst.Module:
@@ -70,6 +76,80 @@ def test_what_is_long_but_not_deep() -> None:
     assert parsed("x = '''" + "'\" #\n" * 10_000 + "'''")
     assert parsed("x = 1\n" * 5_000)
     assert parsed("class A:\n" + "    def f(self): return self.a.b.c()\n" * 2_000)
+
+
+#: As deep as a short file can be, in the brackets and operators that take most of the stack.
+DEEPEST_SHORT = {
+    "brackets": "(" * 190 + "1" + ")" * 190,
+    "lambdas": "lambda:" * 350 + "0",
+    "signs": "-" * 1_900 + "1",
+    "sums": "1" + "+1" * 1_900,
+    "methods": "a" + ".a" * 1_900,
+    "blocks": "".join(" " * n + "if 1:\n" for n in range(80)) + " " * 80 + "0\n",
+}
+PARSE_ON_HALF_THE_STACK = """
+import io, resource, sys
+resource.setrlimit(resource.RLIMIT_STACK, (4 << 20, resource.getrlimit(resource.RLIMIT_STACK)[1]))
+import ast
+from flake8_mppitfalls.syntax import parse
+parse._has_usual_stack = lambda: True
+for source in ast.literal_eval(sys.stdin.read()):
+    parse.parse(io.StringIO(source).readlines(), ast.parse(source))
+print("done")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there, each file is parsed in a thread")
+def test_short_files_have_room_on_half_the_usual_stack() -> None:
+    sources = list(DEEPEST_SHORT.values())
+    assert max(map(len, sources)) <= parse_module._SHORT
+    run = subprocess.run(
+        [sys.executable, "-c", PARSE_ON_HALF_THE_STACK],
+        input=repr(sources),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "done\n", (run.returncode, run.stderr)
+
+
+#: What LibCST reads again for each bracket around it: the statement, and how deep is still quick.
+READ_AGAIN = {
+    "tuples": ("case {}: pass", "(", ",)", 9),
+    "brackets": ("case {}: pass", "(", ")", 9),
+    "lists": ("case {}: pass", "[", "]", 18),
+    "classes": ("case {}: pass", "A(", ")", 17),
+    "keywords": ("case {}: pass", "A(b=", ")", 16),
+    "mappings": ("case {}: pass", "{1: ", "}", 9),
+    "alternatives": ("case {}: pass", "(1 | ", ")", 8),
+    "strings": ("case {}: pass", '("))", ', ")", 7),
+    "lines": ("case {}: pass", "(\n", ",\n)", 8),
+    "del": ("del {}", "(", ",)", 17),
+    "del over lines": ("del \\\n{}", "(", ",\n)", 16),
+    "del behind something": ("a = 1; del {}", "(", ",)", 17),
+}
+
+
+@pytest.mark.parametrize("name", READ_AGAIN)
+def test_patterns_that_libcst_reads_again_and_again(name: str) -> None:
+    statement, begin, end, deep = READ_AGAIN[name]
+
+    def source(depth: int) -> str:
+        text = statement.format(begin * depth + "x" + end * depth)
+        return f"match y:\n    {text}\n" if text.startswith("case") else f"{text}\n"
+
+    assert parsed(source(deep)).code == source(deep)
+    for depth in (deep + 3, 60):
+        with pytest.raises(Unparsable, match="its patterns are nested so deeply"):
+            parsed(source(depth))
+
+
+def test_patterns_that_people_write() -> None:
+    case = 'case {"a": {"b": [(1, 2), Point(x=Name("x"), y=0) | None], **rest}} if f((x), [(y)]):'
+    source = (
+        "match y:\n" + f"    {case}\n        del a[(b, c)], (d, (e, [f]))\n" * 100
+    )
+    assert parsed(source).code == source
 
 
 def test_brackets() -> None:
@@ -149,7 +229,17 @@ def test_errors_of_libcst_are_reasons(
         raise error
 
     monkeypatch.setattr(cst, "parse_module", fail)
-    with pytest.raises(Unparsable, match=reason):
+    for source in ("x = 1\n", LONG):
+        with pytest.raises(Unparsable, match=reason):
+            parsed(source)
+
+
+def test_who_interrupts_flake8_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(source: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cst, "parse_module", interrupted)
+    with pytest.raises(KeyboardInterrupt):
         parsed("x = 1\n")
 
 
@@ -160,11 +250,11 @@ def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     before = threading.stack_size()
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(Unparsable, match="can't start new thread"):
-        parse(["x = 1\n"], ast.parse("x = 1\n"))
+        parsed(LONG)
     assert threading.stack_size() == before
 
 
 def test_the_stack_size_of_other_threads_stays() -> None:
     before = threading.stack_size()
-    parsed("x = 1\n")
+    parsed(LONG)
     assert threading.stack_size() == before

@@ -3,19 +3,25 @@
 LibCST's parser is native and recursive. A long chain of operators overflows the C stack, and the
 process is gone: no exception, nothing to catch. So the nesting is measured first, on the tree that
 flake8 has, and the parser runs in a thread whose stack is known to be large enough on every
-platform.
+platform, unless the file is too short to need more than there is.
 """
 
 from __future__ import annotations
 
 import ast
 import re
+import sys
 import threading
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from typing import Any
 
 import libcst as cst
+
+from flake8_mppitfalls.syntax.backtracking import takes_too_long
+
+if sys.platform != "win32":
+    import resource
 
 #: A larger file takes LibCST over a gigabyte of memory, and a quarter of a minute.
 MAX_LINES = 120_000
@@ -32,6 +38,11 @@ MAX_NESTING = 2_000
 #: brackets, come to 7 MB.
 _STACK = 32 * 1024 * 1024
 
+#: A file of so many characters has no room for nesting that takes more than half of the usual
+#: stack. It is parsed without a thread, which takes longer to start than a small file to parse.
+_SHORT = 4_000
+_USUAL_STACK = 7 * 1024 * 1024
+
 #: The fields of a statement that hold further statements.
 _BLOCKS = frozenset({"body", "orelse", "handlers", "finalbody", "cases"})
 
@@ -47,19 +58,35 @@ def parse(lines: Sequence[str], tree: ast.AST) -> cst.Module:
         raise Unparsable(f"it is larger than {MAX_LINES:,} lines or {MAX_CHARACTERS:,} characters")
     if _is_nested_too_deeply(source, tree):
         raise Unparsable(f"an expression or statement is nested over {MAX_NESTING:,} levels deep")
-    return _parse_on_large_stack(source)
+    if takes_too_long(source):
+        raise Unparsable("its patterns are nested so deeply that LibCST would hardly end")
+    if len(source) <= _SHORT and _has_usual_stack():
+        result = _result(source)
+    else:
+        result = _result_on_large_stack(source)
+    if isinstance(result, cst.Module):
+        return result
+    if isinstance(result, cst.ParserSyntaxError):
+        raise Unparsable(f"LibCST cannot parse line {result.raw_line}, though Python can")
+    if isinstance(result, RecursionError):
+        raise Unparsable("the code is nested too deeply for LibCST")
+    raise Unparsable(f"LibCST failed with {type(result).__name__}") from result
 
 
-def _parse_on_large_stack(source: str) -> cst.Module:
+def _result(source: str) -> cst.Module | BaseException:
+    try:
+        return cst.parse_module(source)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a panic of native code is no Exception
+        return error
+
+
+def _result_on_large_stack(source: str) -> cst.Module | BaseException:
     outcome: list[cst.Module | BaseException] = []
-
-    def work() -> None:
-        try:
-            outcome.append(cst.parse_module(source))
-        except BaseException as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="flake8-mppitfalls-parse", daemon=True)
+    thread = threading.Thread(
+        target=lambda: outcome.append(_result(source)), name="flake8-mppitfalls-parse", daemon=True
+    )
     before = threading.stack_size(_STACK)
     try:
         thread.start()
@@ -68,14 +95,15 @@ def _parse_on_large_stack(source: str) -> cst.Module:
     finally:
         threading.stack_size(before)
     thread.join()
-    [result] = outcome
-    if isinstance(result, cst.Module):
-        return result
-    if isinstance(result, cst.ParserSyntaxError):
-        raise Unparsable(f"LibCST cannot parse line {result.raw_line}, though Python can")
-    if isinstance(result, RecursionError):
-        raise Unparsable("the code is nested too deeply for LibCST")
-    raise Unparsable(f"LibCST failed with {type(result).__name__}") from result
+    return outcome[0]
+
+
+def _has_usual_stack() -> bool:
+    """Is this the main thread, with the 8 MB of stack that Linux and macOS give it?"""
+    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
+        limit, _ = resource.getrlimit(resource.RLIMIT_STACK)
+        return limit == resource.RLIM_INFINITY or limit > _USUAL_STACK
+    return False
 
 
 def _is_nested_too_deeply(source: str, tree: ast.AST) -> bool:

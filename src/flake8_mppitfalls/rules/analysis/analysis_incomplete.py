@@ -16,8 +16,9 @@ class AnalysisIncomplete(Rule):
 
     What it does:
         Says, at the top of the file, why no other rule of this plugin has looked at it: LibCST
-        cannot parse something that the interpreter can, the code is nested too deeply, or the file
-        is larger than the plugin takes on.
+        cannot parse something that the interpreter can, or not within any time (patterns of
+        ``match`` with ten tuples in each other), the code is nested too deeply, or the file is
+        larger than the plugin takes on.
 
     Why it is bad:
         Nothing is wrong with the program. But silence would look like "no traps here", and nobody
