@@ -15,7 +15,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import has_double_star
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
-from flake8_mppitfalls.model.values import UNKNOWN, Constant, Made, Member
+from flake8_mppitfalls.model.values import UNKNOWN, Constant, Container, Made, Member
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
@@ -145,6 +145,8 @@ class Results:
 
     def ignores_error(self, callback: cst.BaseExpression) -> bool:
         """True for a done callback that surely does not look at its future, nor pass it on."""
+        if self._only_removes(callback):
+            return True
         values = self._program.values(callback)
         if not values:
             return False
@@ -162,6 +164,17 @@ class Results:
                 if any(self._looks(use) for use in uses):
                     return False
         return True
+
+    def _only_removes(self, callback: cst.BaseExpression) -> bool:
+        """``pending.discard``, of a set."""
+        if not isinstance(callback, cst.Attribute):
+            return False
+        owners = self._program.values(callback.value)
+        return (
+            callback.attr.value in {"discard", "remove"}
+            and bool(owners)
+            and all(isinstance(owner, Container) for owner in owners)
+        )
 
     def _looks(self, use: Use) -> bool:
         if self._is_idle(use):
