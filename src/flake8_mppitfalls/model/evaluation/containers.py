@@ -286,8 +286,11 @@ class Containers:
                 for call in self._evaluator.tree.calls_of.get(name, ()):
                     if not isinstance(call.func, cst.Attribute) or not call.args:
                         continue
-                    nested = name in MERGING
-                    self._grow(grown, call.func.value, call.args[-1].value, nested)
+                    if name in ADDING:
+                        self._grow(grown, call.func.value, call.args[-1].value, False)
+                    for arg in call.args if name in MERGING else ():
+                        nested = arg.keyword is None
+                        self._grow(grown, call.func.value, arg.value, nested)
             for assign in self._evaluator.tree.nodes(cst.Assign):
                 for target in assign.targets:
                     if isinstance(target.target, cst.Subscript):
