@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
 
+from flake8_mppitfalls.model.evaluation.holdings import Holdings
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.values import Computed, Container, Instance, Result, is_none
@@ -84,6 +85,7 @@ class Changes:
         self._program = program
         self._tree = program.tree
         self._classes = program.evaluator.classes
+        self._holdings = Holdings(program.evaluator)
         self._attributes: dict[cst.FunctionDef, frozenset[str]] = {}
         self._read: dict[cst.FunctionDef, frozenset[str] | None] = {}
 
@@ -153,14 +155,20 @@ class Changes:
                 yield change
 
     def _names_of_element(self, node: cst.CSTNode) -> Iterator[cst.Name]:
-        """The reads of ``row`` in ``row = rows[i]`` and ``for row in rows:``."""
+        """The reads of ``row`` in ``row = rows[i]``, ``for row in rows:`` and the like."""
+        for place in self._holdings.elements(node):
+            if isinstance(place, cst.Name):
+                yield place
+            else:
+                yield from self._named(place)
+
+    def _named(self, node: cst.CSTNode) -> Iterator[cst.Name]:
+        """The reads of the names that an expression is bound to."""
         parent = self._tree.parent(node)
         targets: list[cst.BaseExpression] = []
-        if isinstance(parent, cst.Subscript) and node is parent.value:
-            assign = self._tree.parent(parent)
-            if isinstance(assign, cst.Assign) and not self._is_slice(parent):
-                targets = [target.target for target in assign.targets]
-        elif isinstance(parent, cst.For) and node is parent.iter:
+        if isinstance(parent, cst.Assign):
+            targets = [target.target for target in parent.targets]
+        elif isinstance(parent, (cst.AnnAssign, cst.NamedExpr)) and node is parent.value:
             targets = [parent.target]
         for target in targets:
             if isinstance(target, cst.Name):
@@ -168,10 +176,6 @@ class Changes:
                 for binding in owner.bindings[target.value] if owner is not None else ():
                     if binding.node is target:
                         yield from self._program.evaluator.reads_of(binding)
-
-    @staticmethod
-    def _is_slice(node: cst.Subscript) -> bool:
-        return any(not isinstance(element.slice, cst.Index) for element in node.slice)
 
     # -- where it stands -----------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Holdings: where a function comes out again that a list, tuple or dict holds."""
+"""Holdings: where what a list, tuple or dict holds comes out again."""
 
 from __future__ import annotations
 
@@ -33,6 +33,10 @@ class Holdings:
         """The places that may read ``node`` out of the container in which it is written."""
         yield from self._in_container(node, (), 0)
 
+    def elements(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """The expressions that an element of what ``node`` stands for comes to."""
+        yield from self._held(node, (None,), 0)
+
     def _in_container(self, node: cst.CSTNode, path: Path, depth: int) -> Iterator[cst.CSTNode]:
         parent = self._tree.parent(node)
         if isinstance(parent, cst.Element):
@@ -60,10 +64,11 @@ class Holdings:
         elif isinstance(parent, cst.Assign):
             for target in parent.targets:
                 yield from self._bound(target.target, path, depth)
-        elif isinstance(parent, cst.AnnAssign) and parent.value is node:
+        elif isinstance(parent, (cst.AnnAssign, cst.NamedExpr)) and parent.value is node:
             yield from self._bound(parent.target, path, depth)
         elif isinstance(parent, cst.Subscript) and parent.value is node:
-            yield from self._held(parent, path[1:], depth + 1)
+            whole = any(not isinstance(element.slice, cst.Index) for element in parent.slice)
+            yield from self._held(parent, path if whole else path[1:], depth + 1)
         elif isinstance(parent, cst.Attribute):
             yield from self._viewed(parent, path, depth)
         elif isinstance(parent, cst.Arg):

@@ -260,6 +260,8 @@ class Tracer:
                 self.use(UseKind.ITERATED, target, at, depth=0, through=through)
             for element in target.elements:
                 starred = isinstance(element, cst.StarredElement)
+                if starred and depth == 0:
+                    continue  # a new list
                 inner = depth if starred else max(depth - 1, 0)
                 if depth != 1 or not self._is_other(element.value):
                     self._assigned(element.value, at, inner, through)
