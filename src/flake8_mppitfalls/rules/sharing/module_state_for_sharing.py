@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.execution.module_state import Side
-from flake8_mppitfalls.model.values import Class, Constant, Instance
+from flake8_mppitfalls.model.values import Class, Constant, Container, Instance
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.changes import Change
     from flake8_mppitfalls.model.program import Program
+
+_ASKING = frozenset("all any dict len list max min print repr set sorted str sum tuple".split())
+"""Functions that read a container, and leave it as it is."""
 
 
 class ModuleStateForSharing(Rule):
@@ -24,7 +27,9 @@ class ModuleStateForSharing(Rule):
         Finds a list, dict, set, deque, ``Counter`` or object of the module's classes, made at
         module level, that a worker function changes in place (by a method, ``x[k] = …``,
         ``x.attr = …``, ``x[k] += …``) and that code of the parent reads afterwards. The same for
-        what a class of the module keeps for all its objects, changed by its name or ``cls``.
+        what a class of the module keeps for all its objects, changed by its name or ``cls``, and
+        for a container that is made empty, given to workers as an argument and filled by them
+        alone.
 
     Why it is bad:
         Every process has its own copy of the module and of all that it holds. The worker's
@@ -83,6 +88,9 @@ class ModuleStateForSharing(Rule):
             for change in changes:
                 if _is_read(program, name, change):
                     yield self._found(program, change.node, name)
+        for name, site in _empty_at_first(program):
+            for change in _changes_of_given(program, name, site):
+                yield self._found(program, change.node, name)
         for cls, name in _class_variables(program):
             reads = list(program.module_state.reads_of_class(cls, name))
             if _is_set_by_parent(program, reads):
@@ -141,6 +149,63 @@ def _is_read(program: Program, name: str, change: Change) -> bool:
         if changed is None or read is None or changed & read:
             return True
     return False
+
+
+def _empty_at_first(program: Program) -> Iterator[tuple[str, cst.CSTNode]]:
+    """The names of the module that hold one container, made empty, and where it is made."""
+    for name, bindings in program.tree.module_scope.bindings.items():
+        made = bindings[0].value
+        if len(bindings) > 1 or bindings[0].path or bindings[0].kind is not Bound.ASSIGN:
+            continue
+        if isinstance(made, (cst.List, cst.Dict)) and not made.elements:
+            yield name, made
+        elif isinstance(made, cst.Call) and not made.args:
+            if any(isinstance(v, Container) for v in program.evaluator.bound(bindings[0])):
+                yield name, made
+
+
+def _changes_of_given(program: Program, name: str, site: cst.CSTNode) -> Iterator[Change]:
+    """What workers put into an argument that is the module's own container, for the parent."""
+    changes: list[Change] = []
+    for function in program.sides.workers - program.sides.parents - program.sides.initializers:
+        for bindings in program.tree.scopes[function].bindings.values():
+            for load in program.tree.loads_of(bindings[0]):
+                change = program.changes.at(load)
+                if change is not None and bindings[0].kind is Bound.PARAMETER:
+                    if any(
+                        isinstance(v, Container) and v.site is site for v in program.values(load)
+                    ):
+                        changes.append(change)
+    if changes and _is_waited_for(program, name):
+        yield from sorted(changes, key=lambda c: program.tree.order_of_completion(c.node))
+
+
+def _is_waited_for(program: Program, name: str) -> bool:
+    """Does the parent leave it to the workers to fill, and reads it when they are at work?"""
+    own = [load for load in program.module_state.reads(name) if program.sides.is_parent_code(load)]
+    later = set(program.module_state.parent_reads(name))
+    asked = False
+    for load in own:
+        if _is_given_to_worker(program, load):
+            continue
+        if any(True for _ in program.changes.of(load)) or not _is_only_asked(program, load):
+            return False
+        asked = asked or load in later
+    return asked
+
+
+def _is_given_to_worker(program: Program, load: cst.Name) -> bool:
+    return any(
+        isinstance(parent, cst.Call) and program.task_of(parent) is not None
+        for parent in program.tree.ancestors(load)
+    )
+
+
+def _is_only_asked(program: Program, load: cst.Name) -> bool:
+    """False where code that is not seen may fill it."""
+    arg = program.tree.parent(load)
+    call = program.tree.parent(arg) if isinstance(arg, cst.Arg) else None
+    return not isinstance(call, cst.Call) or program.tree.qualified(call.func) in _ASKING
 
 
 def _class_variables(program: Program) -> Iterator[tuple[cst.ClassDef, str]]:
