@@ -69,6 +69,7 @@ class References:
         self._tasks = tasks
         self._holdings = Holdings(evaluator)
         self._known: dict[cst.CSTNode, list[Reference]] = {}
+        self._entered: dict[cst.FunctionDef, list[cst.WithItem]] | None = None
 
     def of(self, function: cst.CSTNode) -> list[Reference]:
         """The expressions that stand for a ``def`` or lambda, other names for it followed."""
@@ -87,6 +88,19 @@ class References:
             if isinstance(parent, cst.Call) and parent.func is reference.node:
                 found.append(CallSite(parent, reference.skip))
         return found
+
+    def entered_by(self, method: cst.FunctionDef) -> list[cst.WithItem]:
+        """The ``with`` items of this module that call an ``__enter__()``."""
+        if self._entered is None:
+            self._entered = {}
+            for item in self._tree.nodes(cst.WithItem):
+                classes = {class_of(value) for value in self._evaluator.values(item.item)}
+                for cls in classes - {None}:
+                    assert cls is not None
+                    enter = self._evaluator.classes.method(cls, "__enter__")
+                    if enter is not None:
+                        self._entered.setdefault(enter, []).append(item)
+        return self._entered.get(method, [])
 
     def is_given_away(self, function: cst.CSTNode) -> bool:
         """Is a function used other than by a call: as a callback, a thread's target, in a table?"""

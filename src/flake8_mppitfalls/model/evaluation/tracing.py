@@ -457,6 +457,10 @@ class Tracer:
         if isinstance(function, cst.FunctionDef) and not self._evaluator.calls.is_opaque(function):
             for site in self._references.calls(function):
                 self.follow(site.call, depth, through)
+            if function.name.value == "__enter__":
+                for item in self._references.entered_by(function):
+                    if item.asname is not None:
+                        self._assigned(item.asname.name, node, depth, through)
             cls = self._evaluator.classes.of_method(function)
             if cls is not None and self._evaluator.classes.is_property(function):
                 for read in self.reads_of_attribute(function.name.value, {cls}):

@@ -433,9 +433,9 @@ def hands_on(program: Program, kind: api.Kind, use: Use) -> bool:
         # In the callers its uses are among the uses; nothing is lost.
         function = program.tree.function_of(use.node).node
         if isinstance(function, cst.FunctionDef):
-            if program.references.calls(function) or program.evaluator.classes.is_property(
-                function
-            ):
+            if program.references.calls(function) or program.references.entered_by(function):
+                return False
+            if program.evaluator.classes.is_property(function):
                 return False
     return use.name != "contextlib.closing" and not is_run_in_executor(program, use)
 

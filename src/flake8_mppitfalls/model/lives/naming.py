@@ -432,8 +432,10 @@ class Naming:
             return self._looped(binding)
         if kind in (Bound.ASSIGN, Bound.WITH) and value is not None:
             if not binding.path:
-                return self.way(value)
-            if isinstance(value, (cst.Tuple, cst.List)):
+                way = self.way(value)
+                if kind is Bound.ASSIGN or way is not NOT:
+                    return way
+            elif isinstance(value, (cst.Tuple, cst.List)):
                 return self._part(value, binding.path)
             values = self._program.evaluator.bound(binding)
             mine = is_made_at(values, self._site)
