@@ -122,7 +122,9 @@ class Fit:
         for parent in self._tree.ancestors(node):
             if isinstance(parent, (cst.FunctionDef, cst.Lambda, cst.ClassDef)):
                 break
-            if isinstance(parent, (cst.If, cst.IfExp, cst.Try, cst.Match, cst.BooleanOperation)):
+            if isinstance(parent, (cst.If, cst.IfExp, cst.Match, cst.BooleanOperation)):
+                return True
+            if isinstance(parent, (cst.Try, cst.TryStar)) and parent.handlers:
                 return True
         return next(self._program.conditions.holding(node), None) is not None
 
