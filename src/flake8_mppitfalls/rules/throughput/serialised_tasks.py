@@ -111,7 +111,8 @@ class SerialisedTasks(Rule):
         if turns.has_one_worker(task):
             return None
         given = list(turns.given_to(task))
-        for node, handle in _awaitings(program, task):
+        order = program.tree.order_of_completion
+        for node, handle in sorted(_awaitings(program, task), key=lambda pair: order(pair[0])):
             for turn in _turns(program, task, node):
                 if turns.others(turn, task.call):
                     continue
