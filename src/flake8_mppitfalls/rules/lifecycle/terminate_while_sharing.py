@@ -156,7 +156,7 @@ class _Case:
         program = self._program
         if not self._matters or not program.sides.is_parent_code(call) or self._has_ended(call):
             return ""
-        if self._is_another(call) or self._is_still_another(call):
+        if self._is_another(call) or self._is_still_another(call) or self._is_one_of_many(call):
             return ""
         after = program.aftermath.until(call, lambda step: bool(self._makes.at(step)))
         for step in after.steps:
@@ -254,6 +254,19 @@ class _Case:
             site for step in self._program.paths.before(call) for site in self._begins.at(step)
         }
         return self._process.site not in begun and not begun.isdisjoint(others)
+
+    def _is_one_of_many(self, call: cst.Call) -> bool:
+        """Is it made with its process by a function that is called again and again?
+
+        Where it is ended, in another function, it is one of many, each of which has its own.
+        """
+        tree, maker = self._tree, self._tree.function_of(self._thing.site).node
+        if maker is not tree.function_of(self._process.site).node:
+            return False
+        if not isinstance(maker, cst.FunctionDef) or maker is tree.function_of(call).node:
+            return False
+        calls = self._program.references.calls(maker)
+        return len(calls) > 1 or any(self._program.loops.repeat(site.call) for site in calls)
 
     def _is_of_next_turn(self, node: cst.CSTNode, call: cst.Call) -> bool:
         """``for p, q in pairs: q.put(None); p.terminate()``: the next turn has its own queue."""
