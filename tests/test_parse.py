@@ -146,9 +146,7 @@ def test_patterns_that_libcst_reads_again_and_again(name: str) -> None:
 
 def test_patterns_that_people_write() -> None:
     case = 'case {"a": {"b": [(1, 2), Point(x=Name("x"), y=0) | None], **rest}} if f((x), [(y)]):'
-    source = (
-        "match y:\n" + f"    {case}\n        del a[(b, c)], (d, (e, [f]))\n" * 100
-    )
+    source = "match y:\n" + f"    {case}\n        del a[(b, c)], (d, (e, [f]))\n" * 100
     assert parsed(source).code == source
 
 

@@ -20,8 +20,10 @@ import libcst as cst
 
 from flake8_mppitfalls.syntax.backtracking import takes_too_long
 
-if sys.platform != "win32":
+try:
     import resource
+except ImportError:  # Windows, and small builds of Python
+    resource = None  # type: ignore[assignment]
 
 #: A larger file takes LibCST over a gigabyte of memory, and a quarter of a minute.
 MAX_LINES = 120_000
@@ -100,7 +102,9 @@ def _result_on_large_stack(source: str) -> cst.Module | BaseException:
 
 def _has_usual_stack() -> bool:
     """Is this the main thread, with the 8 MB of stack that Linux and macOS give it?"""
-    if sys.platform != "win32" and threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    if sys.platform != "win32" and resource is not None:
         limit, _ = resource.getrlimit(resource.RLIMIT_STACK)
         return limit == resource.RLIM_INFINITY or limit > _USUAL_STACK
     return False
