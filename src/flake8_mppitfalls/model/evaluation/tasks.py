@@ -199,9 +199,9 @@ class Tasks:
             )
         if isinstance(func, cst.Name):
             bindings = self._tree.lookup(func)
-            return bool(bindings or self._tree.star_imports) and not all(
-                isinstance(b.node, cst.FunctionDef) for b in bindings
-            )
+            if not bindings:
+                return bool(self._tree.star_imports)
+            return not all(isinstance(b.node, cst.FunctionDef) for b in bindings)
         return isinstance(func, cst.Call)
 
     def _find(self, call: cst.Call) -> Task | None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PLACEHOLDERS = (None, 0, "", b"", ...)
 _FILLING = ADDING | MERGING | {"__setitem__"}
+_KNOWN_MODULES = frozenset({"multiprocessing", "concurrent.futures"})
+"""A star import of these gives the names of the process API, and no others."""
 _NAMESPACES = frozenset({"types.SimpleNamespace", "argparse.Namespace"})
 
 
@@ -94,7 +96,7 @@ class ParentState:
             (imported if side & Side.IMPORT else parents).append(binding)
         if self._forks and any(self._is_connection(name, binding) for binding in parents):
             return None  # MPP310
-        if not imported and self._tree.star_imports:
+        if not imported and not _KNOWN_MODULES.issuperset(self._tree.star_imports):
             return None
         placeholder = all(self._is_placeholder(binding) for binding in imported)
         if not placeholder:
