@@ -34,6 +34,9 @@ _CONTAINER_METHODS = frozenset(
     "append add remove discard pop popleft clear extend items values keys copy".split()
 )
 
+_ASKING = frozenset({"get_nowait", "qsize", "full", "successful", "cancelled", "is_set"})
+"""Methods that answer at once."""
+
 
 class Poll(NamedTuple):
     """One question: ``result.ready()``, ``process.exitcode``.
@@ -225,7 +228,7 @@ class Spinning:
             method = call.func.attr.value
             if poll_at(self._program, call.func) is not None:
                 return True
-            if method in ("get_nowait", "qsize", "full", "successful", "cancelled"):
+            if method in _ASKING:
                 return True
             if method in ("get", "poll") and self._does_not_block(call, method):
                 return True
