@@ -13,7 +13,7 @@ from flake8_mppitfalls.model.pickling import toolkits
 from flake8_mppitfalls.syntax.scopes import STARRED, Bound, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from flake8_mppitfalls.syntax.tree import Tree
 
@@ -193,6 +193,25 @@ class Classes:
         """The method ``name`` of the base classes of this module, not of the class itself."""
         return self._method_in(self.mro(cls)[1:], name)
 
+    def own_method(self, cls: cst.ClassDef, name: str) -> cst.FunctionDef | None:
+        """The method ``name`` of the class itself."""
+        return self._method_in([cls], name)
+
+    def is_abstract(self, method: cst.FunctionDef) -> bool:
+        """Does a method leave it to the subclasses what it does?"""
+        if "abc.abstractmethod" in decorator_names(self._tree, method):
+            return True
+        lines: Sequence[cst.BaseStatement | cst.BaseSmallStatement] = method.body.body
+        for line in lines:
+            parts = line.body if isinstance(line, cst.SimpleStatementLine) else [line]
+            for part in parts:
+                if isinstance(part, cst.Raise):
+                    error = part.exc.func if isinstance(part.exc, cst.Call) else part.exc
+                    return self._tree.qualified(error) == "NotImplementedError"
+                if not (isinstance(part, cst.Pass) or _is_text(part)):
+                    return False
+        return True
+
     def _method_in(self, classes: list[cst.ClassDef], name: str) -> cst.FunctionDef | None:
         for c in classes:
             for binding in self._tree.scopes[c].bindings.get(name, ()):
@@ -311,6 +330,13 @@ class Classes:
             if isinstance(item, cst.WithItem):
                 return Store(node, item.item, path, Bound.WITH)
         return None
+
+
+def _is_text(statement: cst.CSTNode) -> bool:
+    """A docstring, or ``...``."""
+    return isinstance(statement, cst.Expr) and isinstance(
+        statement.value, (cst.SimpleString, cst.ConcatenatedString, cst.Ellipsis)
+    )
 
 
 _PROPERTIES = frozenset({"property", "functools.cached_property", "cached_property"})

@@ -29,6 +29,8 @@ from flake8_mppitfalls.model.values import (
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flake8_mppitfalls.model.evaluation.classes import Store
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.syntax.scopes import Binding
@@ -124,6 +126,7 @@ class Members:
             for binding in bindings:
                 if isinstance(binding.node, cst.FunctionDef):
                     groups.append(self._method_values(binding.node, receiver))
+                    groups += self._of_subclasses(cls, binding.node, receiver)
                 elif isinstance(receiver, Class) and self._is_member(c, binding):
                     groups.append((Instance(c, binding.node),))
                 else:
@@ -132,6 +135,21 @@ class Members:
                 break
         groups += [self._evaluator.stored(store) for store in stores]
         return union((), *groups) if groups else _UNSAID
+
+    def _of_subclasses(
+        self, cls: cst.ClassDef, method: cst.FunctionDef, receiver: Instance | Made | Class
+    ) -> Iterator[Values]:
+        """``self.step()``, where it is for the subclasses to say what a step is."""
+        site = None if isinstance(receiver, Class) else receiver.site
+        if isinstance(site, cst.Call) or not self._classes.is_abstract(method):
+            return
+        for subclass in self._classes.subclasses(cls):
+            own = self._classes.own_method(subclass, method.name.value)
+            if own is not None:
+                is_class = isinstance(receiver, Class)
+                other = Class(subclass) if is_class else self._evaluator.instance(subclass, None)
+                assert isinstance(other, (Class, Instance, Made))
+                yield self._method_values(own, other)
 
     def _is_member(self, cls: cst.ClassDef, binding: Binding) -> bool:
         """Is it a member of an ``Enum``?"""

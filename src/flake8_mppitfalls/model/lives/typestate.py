@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -155,8 +156,8 @@ class Typestate:
         def transfer(point: Point, facts: frozenset[object]) -> frozenset[object]:
             states = _states(facts)
             if point in events:
-                for event in events[point]:
-                    states = self._apply(event, states)
+                for _, alternatives in groupby(events[point], _place_of):
+                    states = self._apply_one(list(alternatives), states)
             if point in bindings:
                 for key, way in bindings[point]:
                     states = self._bind(point, key, way, states)
@@ -196,6 +197,12 @@ class Typestate:
     def _deciding_in(self, scope: Scope) -> Iterable[Point]:
         tests = self._decisions.texts
         return self._program.lifetimes.deciding(scope).of(tests) if tests else ()
+
+    def _apply_one(self, events: list[Event], states: frozenset[State]) -> frozenset[State]:
+        """Apply an event; of the functions that one call may be of, it is one."""
+        if len(events) == 1:
+            return self._apply(events[0], states)
+        return frozenset().union(*(self._apply(event, states) for event in events))
 
     def _apply(self, event: Event, states: frozenset[State]) -> frozenset[State]:
         result: set[State] = set()
@@ -513,6 +520,11 @@ class Typestate:
                     if self._is_parameter((owner, use.at.value)):
                         given.add(owner)
         return given
+
+
+def _place_of(event: Event) -> object:
+    """What events that exclude each other have in common."""
+    return event.node if event.effect is Effect.CALL else event
 
 
 def _states(facts: Iterable[object]) -> frozenset[State]:
