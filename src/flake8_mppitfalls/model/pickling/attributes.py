@@ -48,11 +48,15 @@ _ENTRY = _Entry()
 
 
 class _Event(NamedTuple):
-    """A place that changes the attribute: contents, and whether it may leave it as it was."""
+    """A place that changes the attribute: contents, and whether it may leave it as it was.
+
+    ``outside``: it does so for places outside of this block alone.
+    """
 
     node: cst.CSTNode
     contents: tuple[Content, ...]
     passes: bool
+    outside: cst.CSTNode | None = None
 
 
 class Attributes:
@@ -271,6 +275,7 @@ class Attributes:
         self, scope: Scope, events: list[_Event], at: cst.CSTNode | None
     ) -> list[Content | _Entry]:
         """The contents that reach ``at`` (``None``: the end), and whether the entry does."""
+        events = [e for e in events if e.outside is None or not self._is_in(at, e.outside)]
         if not events:
             return [_ENTRY]
         flow = self._evaluator.flow(scope)
@@ -295,7 +300,14 @@ class Attributes:
     def _events(
         self, owner: Owner, name: str, key: str, scope: Scope, depth: int
     ) -> Iterator[_Event]:
-        """What changes ``key.name`` in the statements of ``scope``."""
+        """What changes ``key.name`` in the statements of ``scope``, and where it is not there."""
+        found = list(self._changing(owner, name, key, scope, depth))
+        yield from found
+        yield from self._absent(name, key, scope, [e.node for e in found if not e.passes])
+
+    def _changing(
+        self, owner: Owner, name: str, key: str, scope: Scope, depth: int
+    ) -> Iterator[_Event]:
         for store in self._evaluator.classes.stores(name):
             if self._is_object(store.node.value, key, scope):
                 yield _Event(store.node, (self._content(store, owner),), False)
@@ -309,6 +321,63 @@ class Attributes:
                     yield _Event(deletion, (), False)
         if depth <= DEEPEST and owner.cls is not None:
             yield from self._call_events(owner, owner.cls, name, key, scope, depth)
+
+    def _absent(
+        self, name: str, key: str, scope: Scope, changed: list[cst.CSTNode]
+    ) -> Iterator[_Event]:
+        """Where a test has shown that ``key.name`` is ``None``: nothing goes on from there.
+
+        After ``if self.log: self.log = None`` there is none either way.
+        """
+        for node in self._tree.attributes.get(name, ()):
+            if not self._is_object(node.value, key, scope):
+                continue
+            test, holds = self._tested(node)
+            branch = self._tree.parent(test)
+            if not isinstance(branch, cst.If) or branch.test is not test:
+                continue
+            other = branch.orelse.body if isinstance(branch.orelse, cst.Else) else None
+            present, absent = (branch.body, other) if holds else (other, branch.body)
+            if absent is not None:
+                if not any(self._is_in(change, absent) for change in changed):
+                    yield _Event(_first_statement(absent), (), False)
+            elif present is not None and branch.orelse is None:
+                if any(self._is_sure_in(change, present) for change in changed):
+                    yield _Event(test, (), False, present)
+
+    def _tested(self, node: cst.Attribute) -> tuple[cst.CSTNode, bool]:
+        """The test that asks whether an attribute is ``None``, and whether it says that it is not.
+
+        ``self.log``, ``not self.log``, ``self.log is None``, ``self.log is not None``.
+        """
+        test: cst.CSTNode = node
+        parent = self._tree.parent(node)
+        holds = True
+        if isinstance(parent, cst.Comparison) and len(parent.comparisons) == 1:
+            target = parent.comparisons[0]
+            nothing = isinstance(target.comparator, cst.Name) and target.comparator.value == "None"
+            if nothing and isinstance(target.operator, (cst.Is, cst.Equal)):
+                test, holds = parent, False
+            elif nothing and isinstance(target.operator, (cst.IsNot, cst.NotEqual)):
+                test = parent
+        parent = self._tree.parent(test)
+        if isinstance(parent, cst.UnaryOperation) and isinstance(parent.operator, cst.Not):
+            test, holds = parent, not holds
+        return test, holds
+
+    def _is_in(self, node: cst.CSTNode | None, block: cst.CSTNode) -> bool:
+        return node is not None and self._tree.is_within(node, block)
+
+    def _is_sure_in(self, node: cst.CSTNode, block: cst.CSTNode) -> bool:
+        """Does a block always come to ``node``, as far as no error keeps it from that?"""
+        if not self._is_in(node, block):
+            return False
+        for parent in self._tree.ancestors(node):
+            if parent is block:
+                break
+            if isinstance(parent, (cst.If, cst.For, cst.While, cst.Match, cst.ExceptHandler)):
+                return False
+        return True
 
     def _is_object(self, node: cst.BaseExpression, key: str, scope: Scope) -> bool:
         return (
@@ -441,3 +510,8 @@ def _targets(target: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
             yield from _targets(element.value)
     else:
         yield target
+
+
+def _first_statement(suite: cst.BaseSuite) -> cst.CSTNode:
+    first: cst.CSTNode = suite.body[0]
+    return first.body[0] if isinstance(first, cst.SimpleStatementLine) else first
