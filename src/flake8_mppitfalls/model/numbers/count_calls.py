@@ -55,6 +55,7 @@ _FLOATS = frozenset(
     "random.uniform time.time time.monotonic time.perf_counter statistics.mean numpy.sqrt "
     "numpy.mean numpy.log2".split()
 )
+_OPTIONS = frozenset({"click.option", "click.argument", "rich_click.option"})
 _DEFAULTS = frozenset(
     "typer.Option typer.Argument dataclasses.field attr.ib attrs.field attr.field pydantic.Field "
     "click.Option".split()
@@ -190,8 +191,22 @@ def of_parsed(counts: Counts, tree: Tree, value: ResultMember) -> Amounts:
     return merged(*groups, UNKNOWN)
 
 
-def _destinations(call: cst.Call) -> set[str]:
-    """The attribute that an option sets: ``dest``, the first long option, or the first short."""
+def of_option(counts: Counts, tree: Tree, function: cst.CSTNode, name: str) -> Amounts:
+    """A parameter of a click command: the ``default`` of its ``@click.option("--jobs", …)``."""
+    groups: list[Amounts] = []
+    for decorator in function.decorators if isinstance(function, cst.FunctionDef) else ():
+        call = decorator.decorator
+        if isinstance(call, cst.Call) and tree.qualified(call.func) in _OPTIONS:
+            if name in _destinations(call, plain_first=True):
+                groups.append(_parsed_default(counts, call))
+    return merged(*groups)
+
+
+def _destinations(call: cst.Call, *, plain_first: bool = False) -> set[str]:
+    """What an option sets: ``dest``, the first long option, or the first short.
+
+    ``plain_first``: for click that is a name without dashes, if there is one.
+    """
     names: list[str] = []
     for arg in call.args:
         if isinstance(arg.value, cst.SimpleString):
@@ -201,8 +216,9 @@ def _destinations(call: cst.Call) -> set[str]:
                     return {text}
                 if arg.keyword is None:
                     names.append(text)
+    plain = [name for name in names if plain_first and not name.startswith("-")]
     long = [name for name in names if name.startswith("--")]
-    chosen = (long or names)[:1]
+    chosen = (plain or long or names)[:1]
     return {name.lstrip("-").replace("-", "_") for name in chosen}
 
 

@@ -248,10 +248,10 @@ class CountedNames:
             if given:
                 calls += 1
             elif self._leaves_out(reference):
-                groups.append(self._default(param))
+                groups.append(self._default(function, param))
                 calls += 1
         if not calls:
-            groups.append(self._default(param))
+            groups.append(self._default(function, param))
         return merged(*groups, UNKNOWN)
 
     def _leaves_out(self, reference: Reference) -> bool:
@@ -270,10 +270,12 @@ class CountedNames:
             return self._counts.value(given, At(frame.outer))
         if has_stars(frame.call):
             return UNKNOWN
-        return self._default(param)
+        return self._default(function, param)
 
-    def _default(self, param: cst.Param) -> Amounts:
-        return self._counts.value(param.default, ANYWHERE) if param.default is not None else ()
+    def _default(self, function: cst.CSTNode, param: cst.Param) -> Amounts:
+        if param.default is not None:
+            return self._counts.value(param.default, ANYWHERE)
+        return count_calls.of_option(self._counts, self._tree, function, param.name.value)
 
     # -- attributes ----------------------------------------------------------------------------
 
