@@ -141,6 +141,14 @@ class Tree:
                     children = [child for child in children if child is not current.body]
             stack.extend(reversed(children))
 
+    def calculates_with(self, value: cst.CSTNode | None, part: cst.CSTNode) -> bool:
+        """Is an operand of it an expression that reads as ``part`` does: ``v + 1``, for ``v``?"""
+        return isinstance(value, cst.BinaryOperation) and any(
+            isinstance(self.parent(node), cst.BinaryOperation) and node.deep_equals(part)
+            for node in self.walk(value)
+            if type(node) is type(part)
+        )
+
     def children(self, node: cst.CSTNode) -> list[cst.CSTNode]:
         """The visited children of ``node``, in order of evaluation."""
         kind = type(node)

@@ -163,7 +163,10 @@ def _set_in_child(
             place: cst.CSTNode | None = None
             store = program.evaluator.classes.store_of(node)
             if store is not None:
-                if store.kind is Bound.AUGMENTED and _is_shared(program, node):
+                adds = store.kind is Bound.AUGMENTED or program.tree.calculates_with(
+                    store.value, node
+                )
+                if adds and _is_shared(program, node):
                     continue  # MPP312
                 if _is_no_news(program, store, function):
                     continue

@@ -109,6 +109,10 @@ def _is_value(program: Program, node: cst.CSTNode, *, truth: bool = False) -> bo
         return False
     found = False
     values = program.values(node)
+    if isinstance(node, cst.Name) and any(isinstance(value, Computed) for value in values):
+        bindings = program.evaluator.bindings(node)
+        first = [b for b in bindings if not program.tree.calculates_with(b.value, b.node)]
+        values = union((), *map(program.evaluator.bound, first))
     if isinstance(node, cst.Attribute):
         values = _stored(program, node) or values
     for value in values:
@@ -373,7 +377,9 @@ def _stored(program: Program, node: cst.Attribute) -> Values:
             return ()
         stores = program.evaluator.members.stores(cls, node.attr.value)
         for store in stores:
-            if store.kind is not Bound.AUGMENTED:
+            if store.kind is not Bound.AUGMENTED and not program.tree.calculates_with(
+                store.value, store.node
+            ):
                 if is_news or not _is_overwriting(program, store, stores):
                     groups.append(program.evaluator.stored(store))
     return union((), *groups)
