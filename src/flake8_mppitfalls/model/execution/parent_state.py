@@ -148,7 +148,7 @@ class ParentState:
             call = task.callable
             if not isinstance(call, cst.Call) or program.sides.functions(program.values(call)):
                 continue
-            for function in program.sides.functions(program.values(call.func)):
+            for function in program.sides.reach(program.sides.functions(program.values(call.func))):
                 scope = self._tree.scopes[function]
                 found |= scope.global_names
                 for node in self._tree.walk(function):

@@ -81,6 +81,9 @@ class ParentStateInWorker(Rule):
             return
         if not program.sides.entries():
             return
+        body = program.tree.module.body
+        if body and program.conditions.is_guarded(body[-1]):
+            return  # MPP108: a child does not get through the import
         state = ParentState(program)
         if not state.workers:
             return
