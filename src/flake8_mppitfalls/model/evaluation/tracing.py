@@ -163,7 +163,7 @@ class Tracer:
         elif isinstance(parent, cst.Return):
             self._returned(parent, node, depth, through)
         elif isinstance(parent, cst.Lambda):
-            self.use(UseKind.RETURNED, parent, node, depth=depth, through=through)
+            self._returned_by_lambda(parent, node, depth, through)
         elif isinstance(parent, (cst.Yield, cst.From)):
             self._yielded(parent, node, depth, through)
         elif isinstance(parent, cst.Await):
@@ -465,6 +465,15 @@ class Tracer:
             if cls is not None and self._evaluator.classes.is_property(function):
                 for read in self.reads_of_attribute(function.name.value, {cls}):
                     self.follow(read, depth, through)
+
+    def _returned_by_lambda(
+        self, function: cst.Lambda, node: cst.CSTNode, depth: int, through: bool
+    ) -> None:
+        calls = self._references.calls(function)
+        for site in calls:
+            self.follow(site.call, depth, through)
+        if not calls or self._references.is_given_away(function):
+            self.use(UseKind.PASSED, function, node, depth=depth, through=through)
 
     def _yielded(
         self, parent: cst.Yield | cst.From, node: cst.CSTNode, depth: int, through: bool
