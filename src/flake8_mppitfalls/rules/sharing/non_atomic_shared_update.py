@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _KEEPS_APART = (cst.Add, cst.Subtract, cst.Multiply)
 _OWN_NAMES = frozenset({"getpid", "current_process", "get_rank", "get_ident"})
+_DEEPEST = 3
 
 
 class NonAtomicSharedUpdate(Rule):
@@ -167,6 +168,8 @@ def _is_own(program: Program, update: Update) -> bool:
     """Is the index one that the worker alone has, to go by where it comes from?"""
     if update.key is None:
         return False
+    if _names_process(program, update.key):
+        return True
     if not _is_of_parameter(program, update.key, update):
         return False
     if update.defaults:
@@ -205,13 +208,37 @@ def _is_of_parameter(program: Program, node: cst.BaseExpression, update: Update)
     return False
 
 
-def _names_process(program: Program, node: cst.CSTNode) -> bool:
-    """``os.getpid()``, ``current_process()._identity[0]``: no other process has it."""
-    while isinstance(node, (cst.Attribute, cst.Subscript)):
-        node = node.value
-    if not isinstance(node, cst.Call):
+def _names_process(program: Program, node: cst.CSTNode, depth: int = 0) -> bool:
+    """``os.getpid()``, ``current_process().name.lower()``: no other process has it."""
+    if isinstance(node, cst.FormattedString):
+        return any(
+            _names_process(program, part.expression)
+            for part in node.parts
+            if isinstance(part, cst.FormattedStringExpression)
+        )
+    while isinstance(node, (cst.Attribute, cst.Subscript, cst.Call)):
+        if not isinstance(node, cst.Call):
+            node = node.value
+            continue
+        name = program.tree.qualified(node.func)
+        if name.rpartition(".")[2] in _OWN_NAMES:
+            return True
+        if isinstance(node.func, cst.Attribute):
+            node = node.func.value
+        elif name in ("str", "repr") and node.args:
+            node = node.args[0].value
+        else:
+            return False
+    if not isinstance(node, cst.Name) or depth == _DEEPEST:
         return False
-    return program.tree.qualified(node.func).rpartition(".")[2] in _OWN_NAMES
+    bindings = program.evaluator.bindings(node)
+    return bool(bindings) and all(
+        b.kind is Bound.ASSIGN
+        and b.value is not None
+        and not b.path
+        and _names_process(program, b.value, depth + 1)
+        for b in bindings
+    )
 
 
 def _is_own_range(program: Program, iterable: cst.BaseExpression, update: Update) -> bool:
