@@ -289,7 +289,34 @@ class Concurrency:
                 around = next(self._loops_around(use.node), None)
                 if around is loop:
                     return True
-        return False
+        return self._are_started_in_turn(node)
+
+    def _are_started_in_turn(self, node: cst.CSTNode) -> bool:
+        """``for p in processes: p.start(); p.join()``: of the processes made, one at a time runs."""
+        uses = [use for use in self._program.uses.of(node) if use.kind is UseKind.METHOD]
+        starts = [use.node for use in uses if use.name == "start"]
+        joins = [use.node for use in uses if use.name == "join"]
+        return bool(starts) and all(
+            any(self._is_joined_in_turn(start, join) for join in joins) for start in starts
+        )
+
+    def _is_joined_in_turn(self, start: cst.CSTNode, join: cst.CSTNode) -> bool:
+        """Do they follow each other in one block of a loop, on one name, without a time limit?"""
+        tree = self._tree
+        if not isinstance(start, cst.Call) or not isinstance(join, cst.Call) or join.args:
+            return False
+        blocks = [
+            next((p for p in tree.ancestors(call) if isinstance(p, cst.IndentedBlock)), None)
+            for call in (start, join)
+        ]
+        return (
+            blocks[0] is not None
+            and blocks[0] is blocks[1]
+            and tree.before(start, join)
+            and isinstance(start.func, cst.Attribute)
+            and isinstance(join.func, cst.Attribute)
+            and start.func.value.deep_equals(join.func.value)
+        )
 
     def are_exclusive(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
         """Do the two stand in different branches of one ``if``?"""
