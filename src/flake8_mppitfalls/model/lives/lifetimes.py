@@ -81,10 +81,18 @@ class Lifetimes:
                 for binding in self._program.evaluator.bindings(stack):
                     for parent in self._program.tree.ancestors(binding.node):
                         if isinstance(parent, cst.WithItem):
-                            return parent
+                            return None if self._is_emptied(binding) else parent
                         if isinstance(parent, cst.BaseCompoundStatement):
                             break
         return None
+
+    def _is_emptied(self, stack: Binding) -> bool:
+        """``stack.pop_all()``: what it holds is left later, if at all."""
+        return any(
+            isinstance(parent := self._program.tree.parent(load), cst.Attribute)
+            and parent.attr.value == "pop_all"
+            for load in self._program.tree.loads_of(stack)
+        )
 
     def is_inside_with(self, life: Life, node: cst.CSTNode) -> bool:
         """True in a ``with`` block of the pool; after ``enter_context()`` anywhere."""

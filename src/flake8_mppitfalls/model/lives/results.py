@@ -8,14 +8,15 @@ waits for the task before the ``with`` block of its pool ends.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeGuard
 
 import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import has_double_star
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
-from flake8_mppitfalls.model.values import UNKNOWN, Constant, Container, Made, Member
+from flake8_mppitfalls.model.lives.decisions import says_there_is_one
+from flake8_mppitfalls.model.values import UNKNOWN, Constant, Container, Made, Member, is_made_at
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
@@ -402,8 +403,12 @@ class Results:
     def _points(
         self, flow: Flow, node: cst.CSTNode, task: cst.Call, block: cst.With
     ) -> list[Point]:
-        """Where the wait counts: a loop over the results waits for all, however many there are."""
+        """Where the wait counts: a loop over the results waits for all, however many there are.
+
+        ``if last is not None: last.get()`` waits for what there is.
+        """
         anchor = node.iter if isinstance(node, (cst.For, cst.CompFor)) else node
+        child = node
         for parent in self._tree.ancestors(node):
             if parent is block.body:
                 break
@@ -412,6 +417,18 @@ class Results:
                     break
             if isinstance(parent, cst.For):
                 anchor = parent.iter
-            elif isinstance(parent, cst.While):
+            elif isinstance(parent, cst.While) or self._asks_for_it(parent, child, task):
                 anchor = parent.test
+            child = parent
         return flow.points_of(anchor)
+
+    def _asks_for_it(
+        self, statement: cst.CSTNode, branch: cst.CSTNode, task: cst.Call
+    ) -> TypeGuard[cst.If]:
+        """Is it the branch of an ``if`` for when there is a result of the task?"""
+        if not isinstance(statement, cst.If):
+            return False
+        there = says_there_is_one(
+            statement.test, lambda node: is_made_at(self._program.values(node), task)
+        )
+        return there is not None and (branch is statement.body) is there

@@ -75,7 +75,7 @@ class OnlyLastProcessJoined(Rule):
                 continue
             for call, phases in life.missed.items():
                 if Phase.RUNNING in phases and isinstance(call, cst.Call):
-                    if self._is_behind_its_loop(program, call):
+                    if self._is_behind_its_loop(program, call, life.calls("join")):
                         yield self.finding(call, process=program.receiver(call, "this"))
 
     def _is_left_running(self, program: Program, life: Life) -> bool:
@@ -99,12 +99,14 @@ class OnlyLastProcessJoined(Rule):
             for parent in program.tree.ancestors(use.node)
         )
 
-    def _is_behind_its_loop(self, program: Program, call: cst.Call) -> bool:
-        """Does the name get its value in a loop, and the call stand outside of that?"""
+    def _is_behind_its_loop(self, program: Program, call: cst.Call, joins: list[cst.Call]) -> bool:
+        """Does the name get its value in a loop that joins nothing, and the call stand outside?"""
         assert isinstance(call.func, cst.Attribute)
         targets = list(self._targets(program, call.func.value))
         return bool(targets) and all(
-            self._is_bound_in_another_loop(program, target, call) for target in targets
+            self._is_bound_in_another_loop(program, target, join)
+            for target in targets
+            for join in joins
         )
 
     def _targets(self, program: Program, node: cst.BaseExpression) -> Iterator[cst.CSTNode]:
