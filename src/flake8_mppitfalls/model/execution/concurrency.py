@@ -292,12 +292,22 @@ class Concurrency:
         return self._are_started_in_turn(node)
 
     def _are_started_in_turn(self, node: cst.CSTNode) -> bool:
-        """``for p in processes: p.start(); p.join()``: of the processes made, one at a time runs."""
+        """``for p in processes: p.start(); p.join()``: one process at a time runs."""
         uses = [use for use in self._program.uses.of(node) if use.kind is UseKind.METHOD]
         starts = [use.node for use in uses if use.name == "start"]
         joins = [use.node for use in uses if use.name == "join"]
         return bool(starts) and all(
-            any(self._is_joined_in_turn(start, join) for join in joins) for start in starts
+            any(
+                self._is_joined_in_turn(start, join)
+                and not any(self._is_between(other, start, join) for other in starts)
+                for join in joins
+            )
+            for start in starts
+        )
+
+    def _is_between(self, node: cst.CSTNode, first: cst.CSTNode, last: cst.CSTNode) -> bool:
+        return (
+            node is not first and self._tree.before(first, node) and self._tree.before(node, last)
         )
 
     def _is_joined_in_turn(self, start: cst.CSTNode, join: cst.CSTNode) -> bool:
