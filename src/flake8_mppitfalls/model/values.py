@@ -245,3 +245,8 @@ def is_plain(value: Value) -> bool:
 
 
 _PLAIN = frozenset({"bool", "bytes", "float", "int", "str"})
+
+
+def with_article(noun: str) -> str:
+    """``a Value``, ``an Event``, ``an RLock``: what a thing is called in a message."""
+    return f"an {noun}" if noun.startswith((*"AEIOaeio", "RLock")) else f"a {noun}"

@@ -27,6 +27,7 @@ from flake8_mppitfalls.model.values import (
     Member,
     Result,
     ResultMember,
+    with_article,
 )
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Refusals:
         if made.kind in api.SHARED_BY_INHERITANCE:
             if transport.starting:
                 return None
-            return Stop(Obstacle.SHARED, made, f"a {made.name}")
+            return Stop(Obstacle.SHARED, made, with_article(made.name))
         refused = picklable.MADE.get(made.kind)
         if made.kind is api.Kind.PROCESS and not transport.starting:
             refused = picklable.PROCESS

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.values import BoundMethod, Function, Instance, Made, Partial
+from flake8_mppitfalls.model.values import (
+    BoundMethod,
+    Function,
+    Instance,
+    Made,
+    Partial,
+    with_article,
+)
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -59,7 +66,7 @@ class GeneratorAsTarget(Rule):
     code = "MPP706"
     name = "generator-as-target"
     message = (
-        "{name} is a {kind} function: the process only makes the {kind}, its body never runs and"
+        "{name} is {what}: the process only makes the {kind}, its body never runs and"
         " the exit code is 0; {cure}"
     )
 
@@ -90,7 +97,8 @@ class GeneratorAsTarget(Rule):
             kind = "coroutine" if not generates else "asynchronous generator"
         elif node is function:
             cure = "make it a plain method without yield"
-        return self.finding(node, name=f"{called}()", kind=kind, cure=cure)
+        what = with_article(f"{kind} function")
+        return self.finding(node, name=f"{called}()", what=what, kind=kind, cure=cure)
 
 
 def _lazy_functions(program: Program, values: Iterable[Value]) -> Iterator[cst.FunctionDef]:

@@ -11,7 +11,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
 from flake8_mppitfalls.model.sharing.files import Files
 from flake8_mppitfalls.model.sharing.locking import LOCK_KINDS
-from flake8_mppitfalls.model.values import Constant, Made, Result
+from flake8_mppitfalls.model.values import Constant, Made, Result, with_article
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class LockMadeInWorker(Rule):
     code = "MPP311"
     name = "lock-made-in-worker"
     message = (
-        "each process that comes here makes a {what} of its own, which keeps no other process out;"
+        "each process that comes here makes {what} of its own, which keeps no other process out;"
         " make one in the parent and hand it to all of them"
     )
 
@@ -98,7 +98,7 @@ class LockMadeInWorker(Rule):
                 if writing is None:
                     writing = {opening.call for opening in Files(program).openings()}
                 if _guards(program, call, writing):
-                    yield self.finding(call, what=what)
+                    yield self.finding(call, what=with_article(what))
 
 
 def _lock(program: Program, call: cst.Call) -> str:

@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.module_state import Side
-from flake8_mppitfalls.model.values import Constant, Container, Instance, Made
+from flake8_mppitfalls.model.values import Constant, Container, Instance, Made, with_article
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -158,7 +158,7 @@ class ModuleLevelPrimitive(Rule):
             yield self.finding(
                 node,
                 name=name,
-                what=f"an {what}" if what[0] in "AE" else f"a {what}",
+                what=with_article(what),
                 function=program.function_name(worker, "the task"),
                 whose="not the parent's" if in_parent else "not the other workers'",
             )
