@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS, decorator_names
-from flake8_mppitfalls.model.values import Instance, Made, is_none
+from flake8_mppitfalls.model.values import Constant, Instance, Made, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -185,14 +185,36 @@ def _set_in_child(
 
 
 def _is_no_news(program: Program, store: Store, function: cst.CSTNode | None) -> bool:
-    """What the parent gave the child with its start, or ``None`` to let go of something."""
+    """What the parent gave the child with its start, or ``None`` to let go of something.
+
+    And one of its own of what the constructor makes, too: ``self.log = getLogger("worker")``.
+    """
     if store.path or store.kind is not Bound.ASSIGN:
         return False
+    if isinstance(store.value, cst.Call) and _is_made_by_both(program, store, store.value):
+        return True
     if any(entry.function is function for entry in program.sides.entries()):
         if _is_argument(program, store.value, function):
             return True
     values = program.values(store.value)
     return bool(values) and all(is_none(value) for value in values)
+
+
+def _is_made_by_both(program: Program, store: Store, made: cst.Call) -> bool:
+    """Does the constructor, or the class, call the same, and is it given constants alone?"""
+    assert isinstance(store.node, cst.Attribute)
+    if not all(
+        isinstance(value, Constant) for arg in made.args for value in program.values(arg.value)
+    ) or any(not program.values(arg.value) for arg in made.args):
+        return False
+    classes, name = program.evaluator.classes, store.node.attr.value
+    cls = classes.of_method(program.tree.function_of(store.node).node)
+    first = [
+        other.value for other in classes.stores(name) if _is_in_constructor(program, other.node)
+    ]
+    for c in classes.mro(cls) if cls is not None else ():
+        first += [binding.value for binding in program.tree.scopes[c].bindings.get(name, ())]
+    return any(isinstance(one, cst.Call) and one.func.deep_equals(made.func) for one in first)
 
 
 def _is_argument(
