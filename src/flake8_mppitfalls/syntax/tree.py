@@ -50,6 +50,7 @@ class Tree:
         self._scopes_of: dict[cst.CSTNode, Scope] = {}
         self._order: dict[cst.CSTNode, int] = {}
         self._owned_loads: dict[str, dict[Scope, list[cst.Name]]] = {}
+        self._calls_in: dict[str, dict[Scope, list[cst.Call]]] = {}
         self._texts: dict[cst.CSTNode, str] = {}
         self.late: list[tuple[Scope, Binding]] = []
         walk(self, module)
@@ -163,6 +164,15 @@ class Tree:
             else:
                 found.append(value)
         return found
+
+    def calls_in(self, scope: Scope, name: str) -> list[cst.Call]:
+        """The calls of a function or method of this name in the code of one function."""
+        known = self._calls_in.get(name)
+        if known is None:
+            known = self._calls_in[name] = {}
+            for call in self.calls_of.get(name, ()):
+                known.setdefault(self.function_of(call), []).append(call)
+        return known.get(scope, [])
 
     def text(self, node: cst.CSTNode) -> str:
         """The source of an expression; empty for one that is nested too deeply."""

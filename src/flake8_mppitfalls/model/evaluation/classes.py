@@ -15,6 +15,7 @@ from flake8_mppitfalls.syntax.scopes import STARRED, Bound, unpacked
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from flake8_mppitfalls.syntax.scopes import Scope
     from flake8_mppitfalls.syntax.tree import Tree
 
 
@@ -25,6 +26,9 @@ _ENUMERATIONS = frozenset(
 
 FEW = 12
 """Up to so many places of an attribute are looked at, whoever has it."""
+
+MOST_BASES = 20
+"""What a class inherits from further away is not looked for."""
 
 CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 """What runs when an object is made, in this order."""
@@ -59,9 +63,12 @@ class Classes:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self._bases: dict[cst.ClassDef, tuple[list[cst.ClassDef], list[str]]] = {}
         self._mro: dict[cst.ClassDef, list[cst.ClassDef]] = {}
+        self._in_line: dict[cst.ClassDef, bool] = {}
         self._makers: dict[cst.ClassDef, api.Maker | None] = {}
         self._stores: dict[str, list[Store]] = {}
+        self._stores_in: dict[str, dict[Scope, list[Store]]] = {}
         self._near: dict[str, dict[cst.ClassDef | None, list[tuple[int, cst.Attribute]]]] = {}
 
     def of_method(self, function: cst.CSTNode) -> cst.ClassDef | None:
@@ -72,6 +79,12 @@ class Classes:
 
     def bases(self, cls: cst.ClassDef) -> tuple[list[cst.ClassDef], list[str]]:
         """The base classes: those of this module, and the dotted names of the others."""
+        known = self._bases.get(cls)
+        if known is None:
+            known = self._bases[cls] = self._find_bases(cls)
+        return known
+
+    def _find_bases(self, cls: cst.ClassDef) -> tuple[list[cst.ClassDef], list[str]]:
         local: list[cst.ClassDef] = []
         external: list[str] = []
         for arg in cls.bases:
@@ -138,7 +151,7 @@ class Classes:
             return known
         order: dict[cst.ClassDef, None] = {}
         work = [cls]
-        while work:
+        while work and len(order) < MOST_BASES:
             current = work.pop()
             if current in order:
                 continue
@@ -147,6 +160,12 @@ class Classes:
         result = list(order)
         self._mro[cls] = result
         return result
+
+    def is_in_line(self, cls: cst.ClassDef) -> bool:
+        """Has it, and has each of its bases, at most one base of this module?"""
+        if cls not in self._in_line:
+            self._in_line[cls] = all(len(self.bases(c)[0]) < 2 for c in self.mro(cls))
+        return self._in_line[cls]
 
     def external_bases(self, cls: cst.ClassDef) -> list[str]:
         """The dotted names of all bases from elsewhere (``?`` for what is no name)."""
@@ -262,6 +281,15 @@ class Classes:
             found = (self.store_of(node) for node in self._tree.attributes.get(name, ()))
             known = self._stores[name] = [store for store in found if store is not None]
         return known
+
+    def stores_in(self, scope: Scope, name: str) -> list[Store]:
+        """Those in the code of one function, or of the module."""
+        known = self._stores_in.get(name)
+        if known is None:
+            known = self._stores_in[name] = {}
+            for store in self.stores(name):
+                known.setdefault(self._tree.function_of(store.node), []).append(store)
+        return known.get(scope, [])
 
     def attributes_near(self, name: str, classes: Iterable[cst.ClassDef]) -> list[cst.Attribute]:
         """The places of an attribute that may be one of some classes, or of their relatives.

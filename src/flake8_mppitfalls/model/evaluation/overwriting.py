@@ -59,16 +59,13 @@ class Overwriting:
         """The assignments to the same attribute in the same function."""
         if not (isinstance(node, cst.Attribute) and isinstance(node.value, cst.Name)):
             return []
-        stores = self._evaluator.classes.stores(node.attr.value)
-        if len(stores) < 2:
+        name = node.attr.value
+        if len(self._evaluator.classes.stores(name)) < 2:
             return []
-        scope = self._tree.function_of(node)
         here = [
             store
-            for store in stores
-            if isinstance(store.node.value, cst.Name)
-            and store.node.value.value == node.value.value
-            and self._tree.function_of(store.node) is scope
+            for store in self._evaluator.classes.stores_in(self._tree.function_of(node), name)
+            if isinstance(store.node.value, cst.Name) and store.node.value.value == node.value.value
         ]
         return [] if any(store.node is node for store in here) else here
 

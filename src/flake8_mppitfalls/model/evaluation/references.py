@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.classes import FEW, decorator_names
 from flake8_mppitfalls.model.evaluation.holdings import Holdings
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.tasks import Given, Task
@@ -70,6 +70,7 @@ class References:
         self._holdings = Holdings(evaluator)
         self._known: dict[cst.CSTNode, list[Reference]] = {}
         self._entered: dict[cst.FunctionDef, list[cst.WithItem]] | None = None
+        self._by_class: dict[str, dict[cst.ClassDef | None, list[tuple[int, cst.Attribute]]]] = {}
 
     def of(self, function: cst.CSTNode) -> list[Reference]:
         """The expressions that stand for a ``def`` or lambda, other names for it followed."""
@@ -192,7 +193,7 @@ class References:
         decorators = decorator_names(self._tree, function)
         if name == "__init__":
             yield from self._of_class(cls)
-        for node in self._tree.attributes.get(name, ()):
+        for node in self._places_of(name, cls):
             for value in self._evaluator.values(node.value):
                 if isinstance(value, Result) and value.name == "super":
                     if self._is_method(node, function):
@@ -205,6 +206,25 @@ class References:
                 bound = not isinstance(value, Class) or "classmethod" in decorators
                 yield Reference(node, 0 if "staticmethod" in decorators or not bound else 1)
                 break
+
+    def _places_of(self, name: str, cls: cst.ClassDef) -> list[cst.Attribute]:
+        """Where an attribute may be one of an object of the class, or of ``super()``."""
+        everywhere = self._tree.attributes.get(name, [])
+        if len(everywhere) < FEW:
+            return everywhere
+        by_class = self._by_class.get(name)
+        if by_class is None:
+            cuts = self._evaluator.cuts
+            by_class = {}
+            for place, node in enumerate(everywhere):
+                values = self._evaluator.values(node.value)
+                for owner in dict.fromkeys(class_of(value) for value in values):
+                    by_class.setdefault(owner, []).append((place, node))
+            if self._evaluator.cuts == cuts:
+                self._by_class[name] = by_class
+        owners = (None, cls, *self._evaluator.classes.subclasses(cls))
+        places = {place: node for owner in owners for place, node in by_class.get(owner, ())}
+        return [places[place] for place in sorted(places)]
 
     def _is_method(self, node: cst.Attribute, function: cst.FunctionDef) -> bool:
         return any(

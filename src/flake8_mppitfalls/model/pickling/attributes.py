@@ -8,6 +8,7 @@ the object before, and, behind them, what the constructor leaves.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -66,9 +67,10 @@ class Attributes:
         self._evaluator = evaluator
         self._references = references
         self._tree: Tree = evaluator.tree
-        self._own: dict[cst.CSTNode, dict[str, list[Store]]] | None = None
+        self._own: dict[cst.FunctionDef, dict[str, list[Store]]] | None = None
         self._outside: dict[cst.ClassDef, dict[str, list[Store]]] = {}
         self._names: dict[cst.ClassDef, list[str]] = {}
+        self._setters_of: dict[tuple[cst.ClassDef, str], list[cst.FunctionDef]] = {}
 
     # -- names ---------------------------------------------------------------------------------
 
@@ -97,7 +99,7 @@ class Attributes:
             yield self._content(store, owner)
         yield from self._field_contents(owner, name)
 
-    def _stores(self) -> dict[cst.CSTNode, dict[str, list[Store]]]:
+    def _stores(self) -> dict[cst.FunctionDef, dict[str, list[Store]]]:
         """The assignments to ``self.x``, by method and name; fills those from outside, too."""
         if self._own is None:
             own = self._own = {}
@@ -308,7 +310,7 @@ class Attributes:
     def _changing(
         self, owner: Owner, name: str, key: str, scope: Scope, depth: int
     ) -> Iterator[_Event]:
-        for store in self._evaluator.classes.stores(name):
+        for store in self._evaluator.classes.stores_in(scope, name):
             if self._is_object(store.node.value, key, scope):
                 yield _Event(store.node, (self._content(store, owner),), False)
         for deletion in self._tree.nodes(cst.Del):
@@ -391,16 +393,14 @@ class Attributes:
     ) -> Iterator[_Event]:
         """Calls of the object's own methods, and of those of its bases, that set it."""
         for method in self._setters(cls, name):
-            for call in self._tree.calls_of.get(method.name.value, ()):
+            for call in self._tree.calls_in(scope, method.name.value):
                 func = call.func
                 if not isinstance(func, cst.Attribute) or method is scope.node:
-                    continue
-                if self._tree.function_of(call) is not scope:
                     continue
                 own = self._is_object(func.value, key, scope)
                 if own and self._evaluator.classes.method(cls, method.name.value) is not method:
                     continue
-                if own or self._is_base_call(call, func, method, key, scope):
+                if own or self._is_base_call(cls, call, method, key, scope):
                     yield self._called(call, owner, name, method, depth)
             if method.name.value == "__enter__":
                 for item in self._tree.nodes(cst.WithItem):
@@ -417,19 +417,23 @@ class Attributes:
 
     def _is_base_call(
         self,
+        owner: cst.ClassDef,
         call: cst.Call,
-        func: cst.Attribute,
         method: cst.FunctionDef,
         key: str,
         scope: Scope,
     ) -> bool:
         """``super().m(…)`` or ``Base.m(self, …)`` in a method of a derived class."""
-        cls = self._evaluator.classes.of_method(scope.node)
-        base = self._evaluator.classes.of_method(method)
-        if cls is None or base is None or base is cls:
+        classes, func = self._evaluator.classes, call.func
+        cls, base = classes.of_method(scope.node), classes.of_method(method)
+        if cls is None or base is None or base is cls or not isinstance(func, cst.Attribute):
             return False
         if isinstance(func.value, cst.Call):
-            return self._tree.qualified(func.value.func) == "super"
+            if self._tree.qualified(func.value.func) != "super":
+                return False
+            return (
+                not classes.is_in_line(owner) or classes.inherited(cls, method.name.value) is method
+            )
         if any(isinstance(v, Class) and v.node is base for v in self._evaluator.values(func.value)):
             first = call.args[0].value if call.args else None
             return first is not None and self._is_object(first, key, scope)
@@ -437,34 +441,45 @@ class Attributes:
 
     def _setters(self, cls: cst.ClassDef, name: str) -> list[cst.FunctionDef]:
         """The methods of the class that set the attribute, or call one that does."""
-        own = self._stores()
-        methods = self._evaluator.classes.methods(cls)
-        found = [m for m in methods if name in own.get(m, ()) or self._deletes(m, name)]
-        for _ in range(DEEPEST):
-            names = {m.name.value for m in found}
-            more = [m for m in methods if m not in found and self._calls_any(m, names)]
-            if not more:
-                break
-            found += more
+        known = self._setters_of.get((cls, name))
+        if known is None:
+            order = {m: i for i, m in enumerate(self._evaluator.classes.methods(cls))}
+            found = order.keys() & self._setting.get(name, {}).keys()
+            for _ in range(DEEPEST):
+                names = {m.name.value for m in found}
+                calling = (order.keys() & self._calling.get(n, {}).keys() for n in names)
+                more = set[cst.FunctionDef]().union(*calling) - found
+                if not more:
+                    break
+                found |= more
+            known = self._setters_of[cls, name] = sorted(found, key=order.__getitem__)
+        return known
+
+    @cached_property
+    def _setting(self) -> dict[str, dict[cst.FunctionDef, None]]:
+        """The methods that set or delete an attribute of their object, by its name."""
+        found: dict[str, dict[cst.FunctionDef, None]] = {}
+        for method, names in self._stores().items():
+            for name in names:
+                found.setdefault(name, {})[method] = None
+        for deletion in self._tree.nodes(cst.Del):
+            for target in _targets(deletion.target):
+                if isinstance(target, cst.Attribute):
+                    owner = self._method_of_self(target.value)
+                    if owner is not None:
+                        found.setdefault(target.attr.value, {})[owner] = None
         return found
 
-    def _deletes(self, method: cst.FunctionDef, name: str) -> bool:
-        scope, key = self._tree.scopes[method], self._self_name(method)
-        return any(
-            isinstance(target, cst.Attribute)
-            and target.attr.value == name
-            and self._is_object(target.value, key, scope)
-            for deletion in self._tree.nodes(cst.Del)
-            for target in _targets(deletion.target)
-        )
-
-    def _calls_any(self, method: cst.FunctionDef, names: set[str]) -> bool:
-        scope = self._tree.scopes[method]
-        return any(
-            isinstance(call.func, cst.Attribute) and self._tree.function_of(call) is scope
-            for name in names
-            for call in self._tree.calls_of.get(name, ())
-        )
+    @cached_property
+    def _calling(self) -> dict[str, dict[cst.FunctionDef, None]]:
+        """The functions that call a method, by its name."""
+        found: dict[str, dict[cst.FunctionDef, None]] = {}
+        for name, calls in self._tree.calls_of.items():
+            for call in calls:
+                function = self._tree.function_of(call).node
+                if isinstance(call.func, cst.Attribute) and isinstance(function, cst.FunctionDef):
+                    found.setdefault(name, {})[function] = None
+        return found
 
     # -- values --------------------------------------------------------------------------------
 
