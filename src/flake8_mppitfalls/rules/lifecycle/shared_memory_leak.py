@@ -69,9 +69,12 @@ class SharedMemoryLeak(Rule):
         made = [m for m in program.made.get(api.Kind.SHARED_MEMORY, ()) if _is_new(program, m)]
         unlinked = list(_unlinked(program)) if made else []
         for block in made:
-            if any(_may_be(program, block, other) for other in unlinked):
-                continue
             uses = program.uses.of(block.site)
+            others = unlinked
+            if _is_of_this_place(program, block, uses):
+                others = [o for o in unlinked if o is not None and o.site is block.site]
+            if any(_may_be(program, block, other) for other in others):
+                continue
             if any(self._is_handed_on(program, use) for use in uses):
                 continue
             assert isinstance(block.site, cst.Call)
@@ -116,6 +119,19 @@ def _unlinked(program: Program) -> Iterator[Made | None]:
                 yield None
             elif isinstance(value, Made) and value.kind is api.Kind.SHARED_MEMORY:
                 yield value
+
+
+def _is_of_this_place(program: Program, block: Made, uses: list[Use]) -> bool:
+    """Is the block in plain names alone, and its own name not asked for?
+
+    Then nobody can reach it, or attach to it, but by these names.
+    """
+    return _name(program, block) == "" and not any(
+        use.through_container
+        or use.kind is UseKind.KEPT
+        or (use.kind is UseKind.MEMBER and use.name in ("name", "_name"))
+        for use in uses
+    )
 
 
 def _may_be(program: Program, block: Made, unlinked: Made | None) -> bool:
