@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _ASKING = frozenset("all any dict len list max min print repr set sorted str sum tuple".split())
 """Functions that read a container, and leave it as it is."""
 
+_KEEPING = (cst.Assign, cst.AnnAssign, cst.NamedExpr, cst.Return, cst.Yield, cst.Element)
+"""What gives a container another name, or hands it on."""
+
 
 class ModuleStateForSharing(Rule):
     """A worker fills a list or dict of the module, and the parent reads its own.
@@ -202,10 +205,23 @@ def _is_given_to_worker(program: Program, load: cst.Name) -> bool:
 
 
 def _is_only_asked(program: Program, load: cst.Name) -> bool:
-    """False where code that is not seen may fill it."""
-    arg = program.tree.parent(load)
-    call = program.tree.parent(arg) if isinstance(arg, cst.Arg) else None
-    return not isinstance(call, cst.Call) or program.tree.qualified(call.func) in _ASKING
+    """False where code that is not seen, a thread or another name of it may fill it."""
+    child: cst.CSTNode = load
+    for parent in program.tree.ancestors(load):
+        if isinstance(parent, _KEEPING) and child is load:
+            return False
+        if isinstance(parent, cst.Call) and child is not parent.func:
+            if program.tree.qualified(parent.func) not in _ASKING and not _is_of_text(parent):
+                return False
+        if isinstance(parent, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+            break
+        child = parent
+    return True
+
+
+def _is_of_text(call: cst.Call) -> bool:
+    """``", ".join(names)``"""
+    return isinstance(call.func, cst.Attribute) and isinstance(call.func.value, cst.SimpleString)
 
 
 def _class_variables(program: Program) -> Iterator[tuple[cst.ClassDef, str]]:
