@@ -68,6 +68,7 @@ class Parts:
             for name, spread in task.shape.arguments
             if spread is api.Spread.MAPPING
         }
+        mappings.update(arg.value for arg in task.call.args if arg.star == "**")
         left = MOST_PARTS
         for given in task.given():
             path: Path = tuple(step for step in given.path if not isinstance(step, str))
