@@ -91,9 +91,10 @@ class ModuleStateForSharing(Rule):
             for change in changes:
                 if _is_read(program, name, change):
                     yield self._found(program, change.node, name)
-        for name, site in _empty_at_first(program):
-            for change in _changes_of_given(program, name, site):
-                yield self._found(program, change.node, name)
+        for name, changes in _changes_of_given(program).items():
+            if _is_waited_for(program, name):
+                for change in changes:
+                    yield self._found(program, change.node, name)
         for cls, name in _class_variables(program):
             reads = list(program.module_state.reads_of_class(cls, name))
             if _is_set_by_parent(program, reads):
@@ -167,20 +168,22 @@ def _empty_at_first(program: Program) -> Iterator[tuple[str, cst.CSTNode]]:
                 yield name, made
 
 
-def _changes_of_given(program: Program, name: str, site: cst.CSTNode) -> Iterator[Change]:
-    """What workers put into an argument that is the module's own container, for the parent."""
-    changes: list[Change] = []
-    for function in program.sides.workers - program.sides.parents - program.sides.initializers:
+def _changes_of_given(program: Program) -> dict[str, list[Change]]:
+    """What workers put into an argument that is one of these containers, by its name."""
+    names = {site: name for name, site in _empty_at_first(program)}
+    found: dict[str, list[Change]] = {}
+    sides = program.sides
+    for function in sides.workers - sides.parents - sides.initializers if names else ():
         for bindings in program.tree.scopes[function].bindings.values():
+            if bindings[0].kind is not Bound.PARAMETER:
+                continue
             for load in program.tree.loads_of(bindings[0]):
                 change = program.changes.at(load)
-                if change is not None and bindings[0].kind is Bound.PARAMETER:
-                    if any(
-                        isinstance(v, Container) and v.site is site for v in program.values(load)
-                    ):
-                        changes.append(change)
-    if changes and _is_waited_for(program, name):
-        yield from sorted(changes, key=lambda c: program.tree.order_of_completion(c.node))
+                for value in program.values(load) if change is not None else ():
+                    if isinstance(value, Container) and value.site in names:
+                        assert change is not None
+                        found.setdefault(names[value.site], []).append(change)
+    return found
 
 
 def _is_waited_for(program: Program, name: str) -> bool:
