@@ -116,7 +116,7 @@ class Annotations:
         classes = [b.node for b in bindings if isinstance(b.node, cst.ClassDef)]
         if classes and not rest:
             return (self._evaluator.instance(classes[-1], site),)
-        names = {b.qualified for b in bindings} or {head}
+        names = {b.qualified for b in bindings} or {self._evaluator.classes.starred(head) or head}
         if len(names) != 1 or "" in names:
             return (UNKNOWN,)
         return self._declared(names.pop() + ("." + rest if rest else ""), site)

@@ -98,9 +98,7 @@ class Classes:
             if found is not None:
                 local.append(found)
             else:
-                external.append(
-                    self._starred(base) or self.qualified(base) or self._of_context(base)
-                )
+                external.append(self.qualified(base) or self._of_context(base))
         return local, external
 
     def qualified(self, node: cst.BaseExpression) -> str:
@@ -109,6 +107,8 @@ class Classes:
         ``try: from billiard import Process``, ``except ImportError: from multiprocessing …``: that
         is the same class of the process API. Where one is of dill's kind, that one is it.
         """
+        if isinstance(node, cst.Name) and self._tree.star_imports and not self._tree.lookup(node):
+            return self.starred(node.value) or node.value
         known = self._tree.qualified(node)
         if known:
             return known
@@ -129,12 +129,11 @@ class Classes:
             node = value
         return node
 
-    def _starred(self, base: cst.BaseExpression) -> str:
-        """``class W(Process)`` after ``from multiprocessing import *``."""
-        if isinstance(base, cst.Name) and self._tree.star_imports and not self._tree.lookup(base):
-            for name in self._tree.starred(base.value):
-                if api.maker(name) is not None or name in toolkits.NAMES:
-                    return name
+    def starred(self, name: str) -> str:
+        """The dotted name of an unbound ``Process``, after ``from multiprocessing import *``."""
+        for qualified in self._tree.starred(name):
+            if api.maker(qualified) is not None or qualified in toolkits.NAMES:
+                return qualified
         return ""
 
     def named(self, node: cst.CSTNode) -> cst.ClassDef | None:

@@ -20,7 +20,6 @@ from flake8_mppitfalls.model.evaluation.containers import CONTAINER_METHODS, Con
 from flake8_mppitfalls.model.evaluation.members import Members
 from flake8_mppitfalls.model.evaluation.parameters import Parameters
 from flake8_mppitfalls.model.evaluation.records import Records
-from flake8_mppitfalls.model.pickling import toolkits
 from flake8_mppitfalls.model.values import (
     DEFAULT,
     UNKNOWN,
@@ -167,10 +166,7 @@ class Evaluator:
             owner = self.tree.scope_of(node).owner_of(node.value)
             if owner is not None:
                 return ()
-            for qualified in self.tree.starred(node.value):
-                if api.maker(qualified) is not None or qualified in toolkits.NAMES:
-                    return (External(qualified),)
-            return (External(node.value),)
+            return (External(self.classes.starred(node.value) or node.value),)
         return union(*(self.bound(binding) for binding in bindings))
 
     def bindings(self, node: cst.Name) -> list[Binding]:
