@@ -70,6 +70,7 @@ class Attributes:
         self._own: dict[cst.FunctionDef, dict[str, list[Store]]] | None = None
         self._outside: dict[cst.ClassDef, dict[str, list[Store]]] = {}
         self._names: dict[cst.ClassDef, list[str]] = {}
+        self._tests: dict[str, dict[Scope, list[tuple[cst.Attribute, cst.If, bool]]]] = {}
         self._setters_of: dict[tuple[cst.ClassDef, str], list[cst.FunctionDef]] = {}
 
     # -- names ---------------------------------------------------------------------------------
@@ -331,12 +332,8 @@ class Attributes:
 
         After ``if self.log: self.log = None`` there is none either way.
         """
-        for node in self._tree.attributes.get(name, ()):
+        for node, branch, holds in self._asked(name).get(scope, ()):
             if not self._is_object(node.value, key, scope):
-                continue
-            test, holds = self._tested(node)
-            branch = self._tree.parent(test)
-            if not isinstance(branch, cst.If) or branch.test is not test:
                 continue
             other = branch.orelse.body if isinstance(branch.orelse, cst.Else) else None
             present, absent = (branch.body, other) if holds else (other, branch.body)
@@ -345,7 +342,20 @@ class Attributes:
                     yield _Event(_first_statement(absent), (), False)
             elif present is not None and branch.orelse is None:
                 if any(self._is_sure_in(change, present) for change in changed):
-                    yield _Event(test, (), False, present)
+                    yield _Event(branch.test, (), False, present)
+
+    def _asked(self, name: str) -> dict[Scope, list[tuple[cst.Attribute, cst.If, bool]]]:
+        """The ``if`` statements that ask for an attribute, and whether that is to be there."""
+        known = self._tests.get(name)
+        if known is None:
+            known = self._tests[name] = {}
+            for node in self._tree.attributes.get(name, ()):
+                test, holds = self._tested(node)
+                branch = self._tree.parent(test)
+                if isinstance(branch, cst.If) and branch.test is test:
+                    scope = self._tree.function_of(node)
+                    known.setdefault(scope, []).append((node, branch, holds))
+        return known
 
     def _tested(self, node: cst.Attribute) -> tuple[cst.CSTNode, bool]:
         """The test that asks whether an attribute is ``None``, and whether it says that it is not.
