@@ -96,6 +96,8 @@ class Emptiness:
     def _compared(self, call: cst.CSTNode) -> _Said | None:
         """What a size tells: itself as a truth value, or compared with 0 or 1."""
         parent = self._tree.parent(call)
+        while isinstance(parent, cst.NamedExpr):
+            call, parent = parent, self._tree.parent(parent)
         if isinstance(parent, cst.ComparisonTarget):
             parent = self._tree.parent(parent)
         if not isinstance(parent, cst.Comparison):
@@ -130,9 +132,9 @@ class Emptiness:
         elif isinstance(parent, cst.NamedExpr):
             yield from self._followed(call, _Said(parent, said.truth, said.others), depth)
             yield from self._named(call, parent.target, said, depth)
-        elif isinstance(parent, cst.Assign):
-            for target in parent.targets:
-                yield from self._named(call, target.target, said, depth)
+        elif isinstance(parent, (cst.Assign, cst.AnnAssign)):
+            for target in _targets(parent):
+                yield from self._named(call, target, said, depth)
         elif isinstance(parent, cst.Return):
             yield from self._returned(call, parent, said, depth)
         elif isinstance(parent, cst.Arg):
@@ -217,9 +219,11 @@ class Emptiness:
                 loop = self._tree.parent(outer)
                 if isinstance(loop, (cst.For, cst.CompFor)) and outer is loop.iter:
                     yield Decision(call, loop, loop)
-        elif isinstance(parent, cst.Assign):
-            for target in parent.targets:
-                binding = self._binding_of(target.target)
+        elif isinstance(parent, (cst.Assign, cst.AnnAssign, cst.NamedExpr)):
+            if isinstance(parent, cst.NamedExpr):
+                yield from self._counted(call, parent, depth + 1)
+            for target in _targets(parent):
+                binding = self._binding_of(target)
                 for load in self._tree.loads_of(binding) if binding is not None else ():
                     if binding in self._program.evaluator.bindings(load):
                         yield from self._counted(call, load, depth + 1)
@@ -299,6 +303,14 @@ def is_shared_queue(value: object) -> TypeGuard[Made]:
     if value.kind is api.Kind.QUEUE:
         return True
     return value.kind is api.Kind.PROXY and value.name in ("Queue", "JoinableQueue")
+
+
+def _targets(
+    assignment: cst.Assign | cst.AnnAssign | cst.NamedExpr,
+) -> list[cst.BaseExpression]:
+    if isinstance(assignment, cst.Assign):
+        return [target.target for target in assignment.targets]
+    return [assignment.target]
 
 
 def _joined(parent: cst.BooleanOperation, said: _Said) -> _Said:
