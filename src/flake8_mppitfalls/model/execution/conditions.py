@@ -56,7 +56,8 @@ def parameter_key(name: str) -> str:
 _NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
 MOST_EARLIER = 20
 """So many of the earlier statements that may leave a block are asked for their tests."""
-_EXPECTING = frozenset({"raises", "assertRaises", "assertRaisesRegex", "suppress"})
+_WANTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
+"""In a test: what follows has to fail (``pytest.raises()``, ``TestCase.assertRaises()``)."""
 _LEAVING = {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
 
 
@@ -237,6 +238,11 @@ class Conditions:
         """True if a block always ends by leaving: ``return``, ``raise``, ``sys.exit()`` …"""
         return self._leaves(suite)
 
+    def is_to_fail(self, node: cst.CSTNode) -> bool:
+        """True in the block of a test that wants an error: the program goes as it should."""
+        within = self._tree.ancestors(node)
+        return any(isinstance(p, cst.With) and _enters(p, _WANTING) for p in within)
+
     def expects(self, node: cst.CSTNode, error: str) -> bool:
         """True if the code around ``node`` catches just this error: it is asked for, or tested."""
         child = node
@@ -246,9 +252,7 @@ class Conditions:
                     if error in self._caught(handler.type):
                         return True
             elif isinstance(parent, cst.With):
-                calls = [item.item.func for item in parent.items if isinstance(item.item, cst.Call)]
-                names = {dotted_name(func).rpartition(".")[2] for func in calls}
-                if names & _EXPECTING:
+                if _enters(parent, _WANTING | {"suppress"}):
                     return True
             elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return False
@@ -480,6 +484,12 @@ _BARRING: frozenset[type] = frozenset(
 )
 _SAYING = _BARRING | {cst.Module, cst.IndentedBlock, cst.FunctionDef, cst.Lambda}
 """What has tests that hold, or do not hold, for what is inside."""
+
+
+def _enters(block: cst.With, names: frozenset[str]) -> bool:
+    """Does a ``with`` statement call something of one of these names?"""
+    calls = (item.item.func for item in block.items if isinstance(item.item, cst.Call))
+    return any(dotted_name(func).rpartition(".")[2] in names for func in calls)
 
 
 def _asserted(statement: cst.CSTNode) -> Iterator[cst.BaseExpression]:
