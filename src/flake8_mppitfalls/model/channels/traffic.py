@@ -43,6 +43,7 @@ class Traffic:
         self._program = program
         self._tree = program.tree
         self._receivers: dict[cst.CSTNode, tuple[Channel, ...]] = {}
+        self._calls: dict[str, dict[Channel, list[cst.Call]]] = {}
         passes = program.runs.in_program
         self.taken: Effect[Channel] = Effect(program.runs, self._taken, passes)
         """What a step takes from."""
@@ -83,12 +84,16 @@ class Traffic:
 
     def calls(self, channel: Channel, names: Iterable[str]) -> list[cst.Call]:
         """The calls of these methods for one queue or pipe end, wherever they stand."""
-        return [
-            call
-            for name in names
-            for call in self._tree.calls_of.get(name, ())
-            if channel in self.used_by(call, (name,))
-        ]
+        return [call for name in names for call in self._calls_by_channel(name).get(channel, ())]
+
+    def _calls_by_channel(self, name: str) -> dict[Channel, list[cst.Call]]:
+        known = self._calls.get(name)
+        if known is None:
+            known = self._calls[name] = {}
+            for call in self._tree.calls_of.get(name, ()):
+                for channel in self.used_by(call, (name,)):
+                    known.setdefault(channel, []).append(call)
+        return known
 
     def given_away(
         self, function: cst.CSTNode, is_it: Callable[[cst.CSTNode], bool]

@@ -54,6 +54,8 @@ def parameter_key(name: str) -> str:
 
 
 _NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
+MOST_AROUND = 100
+"""So many tests around a place are asked for, from the inside out."""
 MOST_EARLIER = 20
 """So many of the earlier statements that may leave a block are asked for their tests."""
 _WANTING = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
@@ -210,14 +212,18 @@ class Conditions:
         """The tests of its function that have come out so where ``node`` is reached.
 
         Those around it, and those whose block leaves earlier: after ``if not n: return`` the test
-        was false, after ``assert n`` it was true.
+        was false, after ``assert n`` it was true. Of very many around it only the nearest count.
         """
+        around = 0
         child = node
         for parent in self._tree.ancestors(node):
             if type(parent) not in _SAYING:
                 child = parent
                 continue
             if isinstance(parent, (cst.If, cst.IfExp, cst.While)):
+                around += 1
+                if around > MOST_AROUND:
+                    return
                 if child is parent.body:
                     yield parent.test, True
                 elif child is parent.orelse and not isinstance(parent, cst.While):

@@ -102,6 +102,10 @@ class Turns:
                     if not any(self._is_made_in(turn, made) for made in receivers):
                         yield turn
 
+    def repeated(self, calls: Iterable[cst.Call]) -> list[cst.Call]:
+        """Those that some loop runs at every turn, itself or in what it calls."""
+        return [call for call in calls if any(True for _ in self._ways(call))]
+
     def _calls_another(self, turn: Turn) -> bool:
         """``for step in (read, write): step()``: each function is called in a turn of its own."""
         return any(

@@ -81,12 +81,17 @@ class NonAtomicSharedUpdate(Rule):
         if not program.sides.entries():
             return
         updates = list(SharedUpdates(program).all())
+        by_made: dict[Made, list[Update]] = {}
+        for update in updates:
+            for made in dict.fromkeys(update.made):
+                by_made.setdefault(made, []).append(update)
+        shared = {made for made in by_made if _has_several_writers(program, made, by_made[made])}
         for update in updates:
             if program.sides.worker_of(update.target) is None or _is_own(program, update):
                 continue
             if program.locking.is_held(update.target):
                 continue
-            if any(_has_several_writers(program, made, updates) for made in update.made):
+            if not shared.isdisjoint(update.made):
                 yield self.finding(
                     update.target,
                     target=program.source(update.target, "a shared value"),
@@ -112,14 +117,12 @@ def _has_lock(made: Made) -> bool:
 
 
 def _has_several_writers(program: Program, made: Made, updates: list[Update]) -> bool:
-    """May two processes update what is made at one place at the same time?"""
+    """May two processes do updates of what is made at one place at the same time?"""
     if _is_one_of_many(program, made):
         return False
     entries: dict[Entry, None] = {}
     in_parent = False
     for update in updates:
-        if made not in update.made:
-            continue
         found = program.concurrency.entries_at(update.target)
         entries.update(dict.fromkeys(_given(program, found, made)))
         in_parent = in_parent or (not found and _is_beside_workers(program, update))

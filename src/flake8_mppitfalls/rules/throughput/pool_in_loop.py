@@ -11,6 +11,7 @@ from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.frames import Frame
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars, positional_names
 from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.execution.conditions import MOST_AROUND
 from flake8_mppitfalls.model.numbers.worker_counts import constructors
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
@@ -319,7 +320,9 @@ def _is_made_for_a_reason(program: Program, call: cst.Call) -> bool:
     """Is it made only when there is none, or in a handler, for what has failed?"""
     tree = program.tree
     targets = _targets(program, call)
-    for test, _ in program.conditions.holding(call):
+    for number, (test, _) in enumerate(program.conditions.holding(call)):
+        if number >= MOST_AROUND - 1:
+            return True  # one of the others may be about it
         if not targets.isdisjoint(_asked(program, test)):
             return True
     child: cst.CSTNode = call

@@ -134,6 +134,7 @@ class SerialisedTasks(Rule):
         starts, joins = _calls(uses, "start"), _calls(uses, "join")
         if any(join.args for join in joins):
             return None
+        starts, joins = turns.repeated(starts), turns.repeated(joins)
         if _is_also_called(program, site):
             return None
         given = [arg.value for arg in site.args]
