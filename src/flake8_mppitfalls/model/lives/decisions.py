@@ -36,18 +36,26 @@ class Decisions:
         tree: Tree,
         places: Iterable[cst.CSTNode],
         changes: Callable[[cst.CSTNode], bool],
+        early: Iterable[cst.BaseExpression] = (),
     ) -> None:
-        """``changes`` is true for an expression that the events themselves change."""
+        """``changes`` is true for an expression that the events themselves change.
+
+        ``early`` are simple tests that leave a function, or not, before it comes to a place.
+        """
         self._tree = tree
         self._changes = changes
-        texts: set[str] = set()
+        self.tests: dict[str, cst.BaseExpression] = {}
+        """The tests that tell paths apart, by their text."""
         for statement in self._around(places):
-            texts.update(self._atoms(statement))
-            if len(texts) > MOST_TESTS:
-                texts.clear()
+            self.tests.update((self.text(atom), atom) for atom in self._atoms(statement))
+            if len(self.tests) > MOST_TESTS:
+                self.tests.clear()
                 break
-        self.texts = frozenset(texts)
-        """The tests that tell paths apart."""
+        for atom in early:
+            if len(self.tests) == MOST_TESTS:
+                break
+            self.tests.setdefault(self.text(atom), atom)
+        self.texts = frozenset(self.tests)
         self._said: dict[tuple[cst.BaseExpression, bool], frozenset[tuple[str, bool]]] = {}
         self._settled: dict[cst.CSTNode, tuple[frozenset[str], Known]] = {}
 
@@ -62,14 +70,14 @@ class Decisions:
                     seen.add(parent)
                     yield parent
 
-    def _atoms(self, statement: cst.If | cst.IfExp | cst.While) -> Iterator[str]:
+    def _atoms(self, statement: cst.If | cst.IfExp | cst.While) -> Iterator[cst.BaseExpression]:
         """The simple tests in its test that stay as they come out."""
         for truth in (True, False):
             for atom, _ in implied(statement.test, truth):
                 if isinstance(statement, cst.While) and not self._is_set_in(atom, statement):
                     continue
                 if not any(self._changes(part) for part in self._tree.walk(atom)):
-                    yield self.text(atom)
+                    yield atom
 
     def _is_set_in(self, atom: cst.BaseExpression, loop: cst.While) -> bool:
         """Is it a variable that the loop itself sets? Else it may change by itself."""

@@ -30,6 +30,7 @@ from flake8_mppitfalls.model.lives.decisions import (
     says_there_is_one,
 )
 from flake8_mppitfalls.model.lives.events import Event, Events
+from flake8_mppitfalls.model.lives.lasting import Lasting
 from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Fault, Phase
 from flake8_mppitfalls.model.lives.naming import How, Key, Way
@@ -81,7 +82,12 @@ class Typestate:
         self._depth = 0
         self._settling = self._events.nodes(*self._machine.settling)
         self._attributes = {use.name for use in life.uses if use.kind in _READ}
-        self._decisions = Decisions(self._tree, self._deciding(), self._is_changed)
+        self._lasting = Lasting(program, self._naming.is_only_one)
+        places = self._deciding()
+        self._decisions = Decisions(
+            self._tree, places, self._is_changed, self._lasting.early(places)
+        )
+        self._lasting.take(self._decisions.tests)
 
     def run(self) -> None:
         """Follow the thing from where it is made, then judge."""
@@ -296,7 +302,8 @@ class Typestate:
         for key, way in event.given:
             if self._applies(way, state):
                 names.add(key)
-        start = state._replace(known=frozenset(), names=frozenset(names), fresh=None)
+        known = self._lasting.entering(state.known, event.node, scope)
+        start = state._replace(known=known, names=frozenset(names), fresh=None)
         key_of_summary = (scope, start)
         if key_of_summary not in self._summaries:
             if self._depth >= DEEPEST:
@@ -308,7 +315,7 @@ class Typestate:
             self._depth -= 1
         return [
             after._replace(
-                known=state.known,
+                known=self._lasting.leaving(state.known, after.known, event.node, scope),
                 names=kept.union(key for key in after.names if key[0] is not scope),
                 fresh=event.node if after.given else state.fresh,
                 given=state.given,
