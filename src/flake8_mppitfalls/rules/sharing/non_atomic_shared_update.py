@@ -199,7 +199,7 @@ def _is_of_parameter(program: Program, node: cst.BaseExpression, update: Update)
         return bool(bindings) and all(
             binding.value is not None
             and (
-                _is_own_range(program, binding.value, update)
+                _is_own_range(program, binding.value, binding.path, update)
                 if binding.kind is Bound.FOR
                 else binding.kind is Bound.ASSIGN
                 and not binding.path
@@ -244,11 +244,27 @@ def _names_process(program: Program, node: cst.CSTNode, depth: int = 0) -> bool:
     )
 
 
-def _is_own_range(program: Program, iterable: cst.BaseExpression, update: Update) -> bool:
-    """``range(start, stop)`` with parameters: the worker's own part of an array."""
-    if not isinstance(iterable, cst.Call) or program.tree.qualified(iterable.func) != "range":
+def _is_own_range(
+    program: Program, iterable: cst.BaseExpression, path: tuple[int, ...], update: Update
+) -> bool:
+    """``range(start, stop)`` with parameters: the worker's own part of an array.
+
+    Also counted by ``enumerate(range(start, stop))``, or by ``enumerate(rows, start)`` itself.
+    """
+    if not isinstance(iterable, cst.Call) or not iterable.args:
         return False
-    return any(_is_of_parameter(program, arg.value, update) for arg in iterable.args)
+    name = program.tree.qualified(iterable.func)
+    first = iterable.args[0].value
+    if name == "enumerate" and path[:1] == (0,):
+        start = argument(iterable, ("iterable", "start"), "start")
+        return start is not None and _is_of_parameter(program, start, update)
+    if name == "enumerate" and path:
+        return _is_own_range(program, first, path[1:], update)
+    if name == "reversed":
+        return _is_own_range(program, first, path, update)
+    return name == "range" and any(
+        _is_of_parameter(program, arg.value, update) for arg in iterable.args
+    )
 
 
 def _mentions(program: Program, node: cst.BaseExpression, update: Update) -> bool:
