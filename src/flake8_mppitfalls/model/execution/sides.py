@@ -247,6 +247,10 @@ class Sides:
                 return self.functions(self._evaluator.values(node))
             if Bound.PARAMETER in kinds:
                 return self._given_to_worker(node, self._tree.lookup(node))
+            if Bound.ASSIGN in kinds and owner is self._tree.module_scope:
+                call = self._tree.parent(node)
+                if isinstance(call, cst.Call) and call.func is node:
+                    return self.functions(self._evaluator.values(node))  # ``find = Work.find``
         elif type(node) is cst.Attribute and node.attr.value in self._methods():
             return [*self.functions(self._evaluator.values(node)), *self._of_heirs(node)]
         return []
