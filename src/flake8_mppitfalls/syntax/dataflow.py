@@ -13,7 +13,7 @@ import libcst as cst
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Set
 
     from flake8_mppitfalls.syntax.flow import Flow, Point
 
@@ -104,26 +104,32 @@ class DataFlow:
         thrown: Callable[[Point, Facts], Facts],
         taken: Callable[[Point, Point, Facts], Facts],
         *,
+        begin: Iterable[Point] | None = None,
         places: Iterable[Point] | None = None,
+        most: int,
+        too_many: Facts,
     ) -> dict[Point, Facts]:
         """The facts that hold *before* each point that is reached.
 
         ``transfer`` gives the facts after a point; ``taken`` narrows them to those that go on
         to one successor of a test; ``thrown`` gives what an exception carries out of a point.
+        ``begin`` are the points at which ``start`` holds, if not the entry.
         ``places`` are the points at which ``transfer`` and ``taken`` change anything, if not all:
-        others may be passed over, and are not among the answers then.
+        others may be passed over, and are not among the answers then. Where more than ``most``
+        facts meet, ``too_many`` stands for them, and stays.
         """
-        before: dict[Point, Facts] = {self.flow.entry: start}
+        before = dict.fromkeys([self.flow.entry] if begin is None else begin, start)
         stops = None if places is None else sorted({self.index[point] for point in places})
         # In the order of the text, so that all that leads to a point has been gone through before
         # it; only loops bring a point back.
-        work = [self.index[self.flow.entry]]
+        work = sorted(self.index[point] for point in before)
         waiting = set(work)
 
         def reach(target: Point, facts: Facts) -> None:
             old = before.get(target)
-            if old is None or not facts <= old:
-                before[target] = facts if old is None else old | facts
+            if old is None or not (facts <= old or old is too_many):
+                met = facts if old is None else old | facts
+                before[target] = met if len(met) <= most else too_many
                 index = self.index[target]
                 if index not in waiting:
                     waiting.add(index)
@@ -215,9 +221,11 @@ class DataFlow:
         """The places of the points in the order of the text."""
         return {point: i for i, point in enumerate(self.flow.points)}
 
-    def reraising(self, statement: cst.CSTNode) -> list[Point]:
-        """The points at which a ``try`` or ``with`` lets an exception pass."""
-        return self._by_node[PointKind.RERAISE].get(statement, [])
+    def reraising(self, statements: Set[cst.CSTNode]) -> Iterator[Point]:
+        """The points at which some of the ``try`` and ``with`` let an exception pass."""
+        known = self._by_node[PointKind.RERAISE]
+        for statement in known.keys() & statements:
+            yield from known[statement]
 
     def leaves_of(self, item: cst.WithItem) -> list[Point]:
         """The points at which the ``with`` block of an item is left."""

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.flow import Point
     from flake8_mppitfalls.syntax.scopes import Scope
 
+MOST_CALLS = 100
+"""Nothing is said of a thing that goes through a function which is called more often than that."""
+
 EVERY = Way(How.EACH)
 """Whatever the thing is called."""
 
@@ -66,6 +69,7 @@ class Events:
         entered: the functions that ``with`` statements call.
         escaping: the functions that use the thing and are themselves given away.
         naming: how the thing is reached.
+        are_too_many: more may happen to it than is looked at.
         home: where it is made, or comes as a parameter.
     """
 
@@ -79,6 +83,7 @@ class Events:
         self.at: dict[Scope, dict[Point, list[Event]]] = {}
         self.entered: set[Scope] = set()
         self.escaping: set[Scope] = set()
+        self.are_too_many = False
         self.naming = Naming(program, life.made.site, life.uses)
         parameter = life.parameter
         self.home = parameter.scope if parameter else self._tree.function_of(life.made.site)
@@ -270,7 +275,11 @@ class Events:
                     continue
                 done.add(scope)
                 if isinstance(scope.node, cst.FunctionDef) and self._is_reached(scope):
-                    for site in self._program.references.calls(scope.node):
+                    sites = self._program.references.calls(scope.node)
+                    if len(sites) > MOST_CALLS:
+                        self.are_too_many = True
+                        return
+                    for site in sites:
                         event = self._call(scope, site)
                         if self._is_about_others(scope, event):
                             continue

@@ -60,7 +60,10 @@ DEEPEST = 30
 """How many calls deep something is followed before its state is unknown."""
 
 MOST_STATES = 120
-"""With more states at one point, nothing is known of the thing there."""
+"""With more states after one event, nothing is known of the thing there."""
+
+MOST_MEETING = 400
+"""So it is with more states where paths meet."""
 
 
 class Typestate:
@@ -93,6 +96,8 @@ class Typestate:
         """Follow the thing from where it is made, then judge."""
         if self._life.is_one_of_many and self._machine.takes_tasks:
             judge_roughly(self._life)
+            return
+        if self._events.are_too_many:
             return
         for scope in (self._home, *self._events.at):
             if sum(1 for _ in self._deciding_in(scope)) > MOST_DECIDING:
@@ -177,7 +182,16 @@ class Typestate:
             return self._thrown(point, states)
 
         places = None if self._strict else self._places(flow, events)
-        before = flow.forward(frozenset(start), transfer, thrown, self._taken, places=places)
+        before = flow.forward(
+            start,
+            transfer,
+            thrown,
+            self._taken,
+            begin=self._begin(start, events),
+            places=places,
+            most=MOST_MEETING,
+            too_many=frozenset({State(Phase.UNKNOWN)}),
+        )
         if self._strict and not self._goes_on_elsewhere(scope):
             for point, facts in before.items():
                 self._may_be_left_at(point, _states(facts))
@@ -185,6 +199,18 @@ class Typestate:
         self._at_end(scope, ended, raised=False)
         self._at_end(scope, _states(before.get(flow.flow.raised, frozenset())), raised=True)
         return ended
+
+    def _begin(
+        self, start: frozenset[State], events: Mapping[Point, list[Event]]
+    ) -> list[Point] | None:
+        """Where the thing may come to be, if it is nowhere yet and no test decides before.
+
+        The callers of a function ask how it goes on where the thing is still nowhere.
+        """
+        if self._depth or self._strict or self._decisions.texts or start != frozenset({ABSENT}):
+            return None
+        makes = (Effect.MAKE, Effect.CALL)
+        return [p for p, at_point in events.items() if any(e.effect in makes for e in at_point)]
 
     def _places(self, flow: DataFlow, events: Mapping[Point, list[Event]]) -> set[Point]:
         """The points of a function at which anything may change for the thing."""
@@ -194,8 +220,7 @@ class Typestate:
         if self._events.is_returned:
             for node in scope.returns:
                 places.update(flow.flow.points_of(node))
-        for statement in self._settled:
-            places.update(flow.reraising(statement))
+        places.update(flow.reraising(self._settled))
         places.update(self._program.lifetimes.tests_for(scope, self._life.made.site))
         places.update(self._deciding_in(scope))
         return places
