@@ -290,6 +290,24 @@ def callbacks(count: int) -> str:
     return HEAD + WORK + body + first + _many(count, block) + "    pool.close()\n    pool.join()\n"
 
 
+def started_then_joined(count: int) -> str:
+    """Many processes, all of which are started before the first is joined."""
+    make = _many(count, "    p@ = multiprocessing.Process(target=work, args=(@,))\n")
+    use = _many(count, "    p@.start()\n") + _many(count, "    p@.join()\n")
+    return HEAD + WORK + 'if __name__ == "__main__":\n' + make + use
+
+
+def inherited_attributes(count: int) -> str:
+    """Classes each of which adds a pool to those of the one before."""
+    first = "class C0:\n    def __init__(self):\n        self.p0 = multiprocessing.Pool(2)\n\n\n"
+    block = (
+        "class C@@(C@):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.p@@ = multiprocessing.Pool(2)\n\n"
+        "    def run@@(self):\n        self.p@@.map(self.run@@, [1])\n\n\n"
+    )
+    return HEAD + first + _many(count, block)
+
+
 SHAPES: dict[str, Callable[[int], str]] = {
     function.__name__: function
     for function in list(globals().values())
