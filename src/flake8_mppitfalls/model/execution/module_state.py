@@ -54,6 +54,7 @@ class ModuleState:
         self._bound_in: dict[str, dict[Scope, list[Binding]]] = {}
         self._reads: dict[str, list[cst.Name]] = {}
         self._began: dict[Scope, set[Point]] = {}
+        self._one_constant: dict[str, bool] = {}
 
     # -- sides ---------------------------------------------------------------------------------
 
@@ -372,6 +373,12 @@ class ModuleState:
 
     def is_one_constant(self, name: str) -> bool:
         """Does all that binds the name give it the same constant, as when it is put back?"""
+        known = self._one_constant.get(name)
+        if known is None:
+            known = self._one_constant[name] = self._is_one_constant(name)
+        return known
+
+    def _is_one_constant(self, name: str) -> bool:
         given = {
             (type(value.value), value.value) if isinstance(value, Constant) else None
             for binding in self.bindings(name)
