@@ -92,6 +92,17 @@ def find_fixtures(root: Path) -> list[Path]:
     return found
 
 
+def files_of(fixture: Path) -> list[Path]:
+    """The Python files of a fixture."""
+    return sorted(fixture.rglob("*.py")) if fixture.is_dir() else [fixture]
+
+
+def source_of(path: Path) -> str:
+    """The text of a Python file, in the encoding that it names."""
+    with tokenize.open(path) as file:
+        return file.read()
+
+
 def read_header(path: Path) -> Header:
     """Read and check the header of the fixture `path` (a file, or a folder with `__main__.py`)."""
     try:

@@ -7,10 +7,9 @@ what a user will be told.
 from __future__ import annotations
 
 import sys
-import tokenize
 from pathlib import Path
 
-from fixture_header import find_fixtures, read_header
+from fixture_header import files_of, find_fixtures, read_header, source_of
 from linting import messages
 
 from flake8_mppitfalls.rules import registry
@@ -25,11 +24,10 @@ def messages_of(fixture: Path) -> list[str]:
     Raises `SyntaxError` where the fixture speaks about another version of Python.
     """
     found = []
-    for file in sorted(fixture.rglob("*.py")) if fixture.is_dir() else [fixture]:
-        with tokenize.open(file) as opened:
-            source = opened.read()
-        options = read_header(fixture).options
-        for line, column, text in sorted(messages(source, *options, filename=str(file))):
+    options = read_header(fixture).options
+    for file in files_of(fixture):
+        reports = messages(source_of(file), *options, filename=str(file))
+        for line, column, text in sorted(reports):
             name = file.relative_to(FIXTURES).as_posix()
             found.append(f"{name}:{line}:{column + 1}: {text}")
     return found

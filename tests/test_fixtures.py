@@ -13,7 +13,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from fixture_header import find_fixtures, main_file, read_header
+from fixture_header import files_of, find_fixtures, main_file, read_header, source_of
 from linting import Report, flake8, lint, reports_by_file
 
 from flake8_mppitfalls.rules import registry
@@ -27,16 +27,6 @@ _EXPECTATION = re.compile(r"\b(MPP\d{3})@(\d+)\b")
 every_fixture = pytest.mark.parametrize(
     "path", ALL, ids=lambda path: path.relative_to(FIXTURES).as_posix()
 )
-
-
-def files_of(fixture: Path) -> list[Path]:
-    """The Python files of a fixture."""
-    return sorted(fixture.rglob("*.py")) if fixture.is_dir() else [fixture]
-
-
-def source_of(path: Path) -> str:
-    with tokenize.open(path) as file:
-        return file.read()
 
 
 def options_of(fixture: Path) -> tuple[str, ...]:
