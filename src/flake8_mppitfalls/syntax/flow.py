@@ -29,6 +29,9 @@ MOST_POINTS = 60_000
 MOST_STEPS = 4_000
 """How far back a reaching definition is looked for before every binding counts."""
 
+MOST_STEPS_A_POINT = 200
+"""The same for all searches of one scope together, for each of its points."""
+
 
 FEW = 8
 """Up to so many bindings of a name are found again each time."""
@@ -140,6 +143,7 @@ class Flow:
         self._made_at: dict[int, tuple[Sequence[Binding], dict[Point, list[Binding]]]] = {}
         self._frames: list[_Frame] = []
         self._catch: Point | None = None
+        self._searched = 0
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -201,7 +205,7 @@ class Flow:
         found: dict[Binding, None],
     ) -> list[Binding]:
         """Walk against the flow from ``work``: (point, may a store at this point be seen?)."""
-        if not self.complete:
+        if not self.complete or self._searched > MOST_STEPS_A_POINT * len(self.points):
             return list(bindings)
         seen: set[tuple[Point, bool]] = set()
         while work:
@@ -210,12 +214,15 @@ class Flow:
                 continue
             seen.add(item)
             if len(seen) > MOST_STEPS:
-                return list(bindings)
+                break
             point, after = item
             if after and point in stores:
                 found[stores[point][-1]] = None
                 continue
             self.push_back(point, work)
+        self._searched += len(seen)
+        if work:
+            return list(bindings)
         return [b for b in bindings if b in found]
 
     @staticmethod

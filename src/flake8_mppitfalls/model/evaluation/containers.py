@@ -54,6 +54,8 @@ class Containers:
         self._known: dict[object, Values] = {}
         self._rests: dict[cst.CSTNode, Values] = {}
         self._contributions: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]] | None = None
+        self._growing = False
+        self._places_of: dict[Container, dict[object, list[int]]] = {}
 
     def rest(self, starred: cst.StarredElement, elements: Values) -> Values:
         """The list that ``*rest`` is bound to, which holds ``elements``."""
@@ -93,13 +95,28 @@ class Containers:
         return isinstance(value, Container) and value.type == "dict"
 
     def _under(self, container: Container, wanted: object) -> Values:
+        contributions = self.contributions(container)
+        places = self._places(container, contributions)
         groups: list[Values] = []
-        for expression, nested in self.contributions(container):
-            key = None if nested else self._key_of(expression)
-            if key is None or key == wanted:
-                values = self._evaluator.values(expression)
-                groups.append(self.elements(values) if nested else values)
+        for place in sorted((*places.get(None, ()), *places.get(wanted, ()))):
+            expression, nested = contributions[place]
+            values = self._evaluator.values(expression)
+            groups.append(self.elements(values) if nested else values)
         return union((), *groups) or (UNKNOWN,)
+
+    def _places(
+        self, container: Container, contributions: list[tuple[cst.BaseExpression, bool]]
+    ) -> dict[object, list[int]]:
+        """At which places of its contributions a dict gets a key; ``None``: any key."""
+        found = self._places_of.get(container)
+        if found is None:
+            found = {}
+            for place, (expression, nested) in enumerate(contributions):
+                key = None if nested else self._key_of(expression)
+                found.setdefault(key, []).append(place)
+            if not self._growing:
+                self._places_of[container] = found
+        return found
 
     def _key_of(self, value: cst.BaseExpression) -> object:
         """The key under which ``value`` is put into a dict; ``None`` where that is not shown."""
@@ -282,6 +299,7 @@ class Containers:
         """What ``append``, ``add``, ``d[k] = v`` and the like put into which container."""
         if self._contributions is None:
             grown = self._contributions = {}
+            self._growing = True
             for name in sorted(ADDING | MERGING):
                 for call in self._evaluator.tree.calls_of.get(name, ()):
                     if not isinstance(call.func, cst.Attribute) or not call.args:
@@ -298,6 +316,7 @@ class Containers:
             for augmented in self._evaluator.tree.nodes(cst.AugAssign):
                 if isinstance(augmented.operator, cst.AddAssign):
                     self._grow(grown, augmented.target, augmented.value, True)
+            self._growing = False
         return self._contributions
 
     def _grow(

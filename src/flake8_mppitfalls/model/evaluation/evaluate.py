@@ -61,6 +61,8 @@ DEEPEST = 60
 ROOM = 15
 """So much less deep an expression is asked again whose answer the depth cut short."""
 
+MOST_BINDINGS = 100
+"""A name that may have got its value in more places than this is *unknown* there."""
 
 _ENTERING = frozenset({"enter_context", "enter_async_context"})
 """Methods of ``contextlib.ExitStack`` that give what the context manager's entry gives."""
@@ -167,6 +169,8 @@ class Evaluator:
             if owner is not None:
                 return ()
             return (External(self.classes.starred(node.value) or node.value),)
+        if len(bindings) > MOST_BINDINGS:
+            return (UNKNOWN,)
         return union(*(self.bound(binding) for binding in bindings))
 
     def bindings(self, node: cst.Name) -> list[Binding]:
