@@ -53,6 +53,8 @@ class ModuleState:
         self._followed: dict[cst.CSTNode, bool] = {}
         self._bound_in: dict[str, dict[Scope, list[Binding]]] = {}
         self._reads: dict[str, list[cst.Name]] = {}
+        self._parent_reads: dict[str, list[cst.Name]] = {}
+        self._read_by_workers: dict[tuple[str, bool], bool] = {}
         self._began: dict[Scope, set[Point]] = {}
         self._one_constant: dict[str, bool] = {}
 
@@ -136,16 +138,23 @@ class ModuleState:
             return load is parent.value
         return not isinstance(parent, cst.Del)
 
-    def parent_reads(self, name: str) -> Iterator[cst.Name]:
+    def parent_reads(self, name: str) -> list[cst.Name]:
         """The reads in parent code that come after workers have begun their work.
 
         A read of a value that the same function of the parent has bound since is none.
         """
-        sides = self._program.sides
-        for load in self.reads(name):
-            if sides.is_parent_code(load) and self.follows_work(load):
-                if not self._sees_own_value(load) and not self._may_be_of_worker(load):
-                    yield load
+        known = self._parent_reads.get(name)
+        if known is None:
+            sides = self._program.sides
+            known = self._parent_reads[name] = [
+                load
+                for load in self.reads(name)
+                if sides.is_parent_code(load)
+                and self.follows_work(load)
+                and not self._sees_own_value(load)
+                and not self._may_be_of_worker(load)
+            ]
+        return known
 
     def _may_be_of_worker(self, load: cst.Name) -> bool:
         """Does a function read it that nobody here calls, and that a worker may call?
@@ -155,15 +164,28 @@ class ModuleState:
         owner = self._program.paths.owner(load)
         if owner in self._shown_in_parent:
             return False
-        workers = self._program.sides.workers
-        registered = self._is_registered(owner)
-        for read in self.reads(load.value):
-            if not workers.isdisjoint(self._functions_around(read)):
-                if not (registered and self._program.changes.is_only_changed(read)):
-                    return True
+        return self._is_read_by_workers(load.value, self._is_registered(owner)) or (
+            self._workers_call_what_they_are_given
+        )
+
+    def _is_read_by_workers(self, name: str, registered: bool) -> bool:
+        """Do workers read the name; ``registered``: not only to change what it holds?"""
+        key = (name, registered)
+        known = self._read_by_workers.get(key)
+        if known is None:
+            workers = self._program.sides.workers
+            known = self._read_by_workers[key] = any(
+                not workers.isdisjoint(self._functions_around(read))
+                and not (registered and self._program.changes.is_only_changed(read))
+                for read in self.reads(name)
+            )
+        return known
+
+    @cached_property
+    def _workers_call_what_they_are_given(self) -> bool:
         return any(
             UNKNOWN in self._program.values(node.func)
-            for worker in workers
+            for worker in self._program.sides.workers
             for node in self._tree.walk(worker)
             if isinstance(node, cst.Call) and self._is_parameter(node.func)
         )
@@ -262,11 +284,8 @@ class ModuleState:
 
     def _follows(self, node: cst.CSTNode, made: Collection[cst.CSTNode]) -> bool:
         paths = self._program.paths
-        if any(
-            self.work.at(step)
-            for step in paths.before(node, lambda step: step.node in made)
-            if step.node not in made
-        ):
+        is_made = (lambda step: step.node in made) if made else None
+        if paths.first_before(node, self.work.at, is_made):
             return True
         return self._is_open(paths.owner(node), set())
 

@@ -55,9 +55,14 @@ class Paths:
         back = _Back(self, barrier)
         return list(dict.fromkeys(s for s in back.steps(node) if self.together(s.node, node)))
 
-    def first_before(self, node: cst.CSTNode, asked: Callable[[Step], T]) -> T | None:
+    def first_before(
+        self,
+        node: cst.CSTNode,
+        asked: Callable[[Step], T],
+        barrier: Callable[[Step], bool] | None = None,
+    ) -> T | None:
         """What ``asked`` says first that is true, of the steps before ``node``, nearest first."""
-        for step in _Back(self, None).steps(node):
+        for step in _Back(self, barrier).steps(node):
             answer = asked(step)
             if answer and self.together(step.node, node):
                 return answer

@@ -85,7 +85,7 @@ class GlobalForSharing(Rule):
                 item.name.value
                 for item in statement.names
                 if _is_set(program, statement, item.name.value)
-                and next(program.module_state.parent_reads(item.name.value), None) is not None
+                and program.module_state.parent_reads(item.name.value)
             ]
             if names:
                 yield self.finding(
