@@ -117,7 +117,8 @@ class Flow:
             or re-raised in the text (exceptions out of calls leave no trace outside of a ``try``).
         points: all points, in the order of the text.
         blocks: for each block the places in ``points`` where its statements begin, and its end;
-            a block comes before those within it.
+            a block comes before those within it. The items of a ``with`` are blocks, too, where
+            they are entered and where they are left.
         complete: false when the flow was too large to be built; it is empty then.
     """
 
@@ -271,6 +272,14 @@ class Flow:
         self._frontier = [point]
         return point
 
+    def _row(self, kind: PointKind, items: Sequence[cst.WithItem]) -> None:
+        """Add a point for each of some items, one after the other."""
+        if len(items) > 1:
+            begin = len(self.points)
+            self.blocks.append(list(range(begin, begin + len(items) + 1)))
+        for item in items:
+            self._add(kind, item)
+
     def _connect(self, target: Point) -> None:
         for point in self._frontier:
             point.successors.append(target)
@@ -330,8 +339,7 @@ class Flow:
                 break
             self._frames = list(frames[:i])
             self._catch = frame.catch
-            for item in reversed(frame.items):
-                self._add(PointKind.LEAVE, item)
+            self._row(PointKind.LEAVE, frame.items[::-1])
             if frame.final is not None:
                 self._suite(frame.final.body)
         self._frames, self._catch = kept_frames, kept_catch
@@ -403,21 +411,18 @@ class Flow:
 
     def _with(self, node: cst.With) -> None:
         outside = self._catch
-        for item in node.items:
-            self._add(PointKind.ENTER, item)
+        self._row(PointKind.ENTER, node.items)
         catch = Point(PointKind.CATCH, node)
         self._frames.append(_Frame(items=node.items, catch=outside))
         self._catch = catch
         self._suite(node.body)
         self._frames.pop()
         self._catch = outside
-        for item in reversed(node.items):
-            self._add(PointKind.LEAVE, item)
+        self._row(PointKind.LEAVE, node.items[::-1])
         normal = self._frontier
         self.points.append(catch)
         self._frontier = [catch]
-        for item in reversed(node.items):
-            self._add(PointKind.LEAVE, item)
+        self._row(PointKind.LEAVE, node.items[::-1])
         reraise = self._reraise(node)
         self._frontier = list(normal)
         if any(self._suppresses(item) for item in node.items):
