@@ -27,7 +27,11 @@ from flake8_mppitfalls.model.values import (
 from flake8_mppitfalls.syntax.scopes import STARRED
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
+
+    _Keyed: TypeAlias = "dict[object, dict[int, tuple[cst.BaseExpression, bool]]]"
 
 _VIEWS = frozenset({"keys", "values", "items"})
 CONTAINER_METHODS = _VIEWS | {"copy", "get", "pop", "popleft", "setdefault"}
@@ -55,7 +59,7 @@ class Containers:
         self._rests: dict[cst.CSTNode, Values] = {}
         self._contributions: dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]] | None = None
         self._growing = False
-        self._places_of: dict[Container, dict[object, list[int]]] = {}
+        self._keyed: dict[Container, _Keyed] = {}
 
     def rest(self, starred: cst.StarredElement, elements: Values) -> Values:
         """The list that ``*rest`` is bound to, which holds ``elements``."""
@@ -95,28 +99,26 @@ class Containers:
         return isinstance(value, Container) and value.type == "dict"
 
     def _under(self, container: Container, wanted: object) -> Values:
-        contributions = self.contributions(container)
-        places = self._places(container, contributions)
+        contributions = self._keyed_contributions(container)
+        found = {**contributions.get(None, {}), **contributions.get(wanted, {})}
         groups: list[Values] = []
-        for place in sorted((*places.get(None, ()), *places.get(wanted, ()))):
-            expression, nested = contributions[place]
+        for place in sorted(found):
+            expression, nested = found[place]
             values = self._evaluator.values(expression)
             groups.append(self.elements(values) if nested else values)
         return union((), *groups) or (UNKNOWN,)
 
-    def _places(
-        self, container: Container, contributions: list[tuple[cst.BaseExpression, bool]]
-    ) -> dict[object, list[int]]:
-        """At which places of its contributions a dict gets a key; ``None``: any key."""
-        found = self._places_of.get(container)
-        if found is None:
-            found = {}
-            for place, (expression, nested) in enumerate(contributions):
+    def _keyed_contributions(self, container: Container) -> _Keyed:
+        """What a dict gets under which key (``None``: under any), each with its number."""
+        known = self._keyed.get(container)
+        if known is None:
+            known = {}
+            for place, (expression, nested) in enumerate(self.contributions(container)):
                 key = None if nested else self._key_of(expression)
-                found.setdefault(key, []).append(place)
-            if not self._growing:
-                self._places_of[container] = found
-        return found
+                known.setdefault(key, {})[place] = (expression, nested)
+            if not self._growing and not isinstance(container.site, cst.Param):
+                self._keyed[container] = known
+        return known
 
     def _key_of(self, value: cst.BaseExpression) -> object:
         """The key under which ``value`` is put into a dict; ``None`` where that is not shown."""
