@@ -36,8 +36,13 @@ def run(tree: ast.Module, lines: Sequence[str], filename: str, settings: Setting
         findings = registry.check(program)
         if not findings:
             return []
-        places = locate(module, tree, lines, [finding.node for finding in findings])
-        return sorted((*places[finding.node], finding.text) for finding in findings)
+        shorthands = program.tree.shorthands
+        shorthands.undo()
+        nodes = [shorthands.written(finding.node) for finding in findings]
+        places = locate(module, tree, lines, nodes)
+        return sorted(
+            (*places[node], finding.text) for node, finding in zip(nodes, findings, strict=True)
+        )
 
 
 @contextmanager

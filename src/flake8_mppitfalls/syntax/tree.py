@@ -14,6 +14,7 @@ import libcst as cst
 
 from flake8_mppitfalls.syntax.fields import FIELDS, SCOPE_FIELDS, dotted_name
 from flake8_mppitfalls.syntax.scopes import Binding, Scope, ScopeKind
+from flake8_mppitfalls.syntax.shorthands import Shorthands
 from flake8_mppitfalls.syntax.walk import walk
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Tree:
         calls_of: for each last component of a called name (``apply_async``) the calls.
         attributes: for each attribute name its ``Attribute`` nodes (read and written).
         star_imports: the modules of ``from x import *``.
+        shorthands: the calls that are read as calls of a method.
     """
 
     def __init__(self, module: cst.Module) -> None:
@@ -48,12 +50,13 @@ class Tree:
         self.by_type: dict[type[cst.CSTNode], list[cst.CSTNode]] = {}
         self.name_scopes: dict[cst.CSTNode, Scope] = {}
         self._scopes_of: dict[cst.CSTNode, Scope] = {}
-        self._order: dict[cst.CSTNode, int] = {}
         self._owned_loads: dict[str, dict[Scope, list[cst.Name]]] = {}
         self._calls_in: dict[str, dict[Scope, list[cst.Call]]] = {}
         self._texts: dict[cst.CSTNode, str] = {}
         self.late: list[tuple[Scope, Binding]] = []
         walk(self, module)
+        self.shorthands = Shorthands(self)
+        self._owned_loads.clear()
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -115,16 +118,17 @@ class Tree:
 
     def before(self, first: cst.CSTNode, second: cst.CSTNode) -> bool:
         """True if ``first`` comes before ``second`` in the order of evaluation of the text."""
-        if not self._order:
-            nodes = self.walk(self.module, into_functions=True)
-            self._order = {node: i for i, node in enumerate(nodes)}
-        return self._order.get(first, -1) < self._order.get(second, -1)
+        return self.order.get(first, -1) < self.order.get(second, -1)
+
+    @cached_property
+    def order(self) -> dict[cst.CSTNode, int]:
+        """The place of each node in the order of evaluation of the text."""
+        return {node: i for i, node in enumerate(self.walk(self.module, into_functions=True))}
 
     def order_of_completion(self, node: cst.CSTNode) -> tuple[int, int]:
         """A sort key by which the parts of one statement are done: operands before their call."""
-        self.before(node, node)
         inner = sum(1 for _ in self.walk(node))
-        return (self._order.get(node, -1) + inner, inner)
+        return (self.order.get(node, -1) + inner, inner)
 
     def walk(self, node: cst.CSTNode, *, into_functions: bool = False) -> Iterator[cst.CSTNode]:
         """``node`` and what is below it, in order; bodies of nested functions only on demand.

@@ -45,7 +45,10 @@ def _lacks(program: Program, node: cst.Attribute, kind: api.Kind) -> bool:
     receivers = [v for v in program.values(node.value) if not is_none(v)]
     values = [m for v in receivers for m in program.evaluator.members.of(v, name, node)]
     if not values or not all(
-        isinstance(v, Member) and v.receiver.kind is kind and _is_plain(program, v.receiver)
+        isinstance(v, Member)
+        and v.receiver.kind is kind
+        and v.receiver in receivers  # not ``self.close = executor.shutdown``
+        and _is_plain(program, v.receiver)
         for v in values
     ):
         return False

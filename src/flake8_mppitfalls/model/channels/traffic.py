@@ -115,6 +115,8 @@ class Traffic:
                 parent = self._tree.parent(node)
                 if isinstance(parent, cst.Call) and parent.func is node:
                     continue
+                if node in self._tree.shorthands.methods:
+                    continue
                 if channel in self.channels(node.value):
                     found.append(node)
         return found
