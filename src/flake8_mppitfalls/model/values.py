@@ -209,10 +209,11 @@ Values: TypeAlias = "tuple[Value, ...]"
 
 def union(*groups: Values) -> Values:
     """The values of all groups, each once, in order."""
-    if len(groups) == 1:
-        return groups[0]
+    some = [group for group in groups if group]
+    if len(some) <= 1:
+        return some[0] if some else ()
     merged: dict[Value, None] = {}
-    for group in groups:
+    for group in some:
         merged.update(dict.fromkeys(group))
     return tuple(merged)
 

@@ -13,9 +13,10 @@ import libcst as cst
 from flake8_mppitfalls.syntax.flow import PointKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Set
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence, Set
 
     from flake8_mppitfalls.syntax.flow import Flow, Point
+    from flake8_mppitfalls.syntax.scopes import Binding
 
     Facts: TypeAlias = "frozenset[object]"
 
@@ -156,6 +157,41 @@ class DataFlow:
                 for target in point.exceptional:
                     reach(target, raised)
         return before
+
+    def reaching(
+        self, loads: Iterable[cst.CSTNode], bindings: Sequence[Binding], most: int
+    ) -> dict[cst.CSTNode, list[Binding]]:
+        """For each of the reads of a name: those of its bindings whose value it may see.
+
+        All of them where more than ``most`` meet. As :meth:`Flow.reaching`, for many reads.
+        """
+        flow, stores = self.flow, self.flow.stores(bindings)
+
+        def transfer(point: Point, facts: Facts) -> Facts:
+            return frozenset(stores[point][-1:]) if point in stores else facts
+
+        places = {load: flow.points_of(load) for load in loads}
+        before = self.forward(
+            frozenset(),
+            transfer,
+            lambda _, facts: facts,
+            lambda _, __, facts: facts,
+            places=[*stores, *(point for points in places.values() for point in points)],
+            most=most,
+            too_many=frozenset(bindings),
+        )
+        number = {binding: i for i, binding in enumerate(bindings)}
+        result: dict[cst.CSTNode, list[Binding]] = {}
+        for load, points in places.items():
+            found: set[Binding] = set()
+            for point in points:
+                here = [b for b in stores.get(point, ()) if flow.is_named_before(b.node, load)]
+                if here or point in before:
+                    found.update(here[-1:] or before[point])  # type: ignore[arg-type]
+                else:  # nothing leads there
+                    found.update(flow.reaching(load, bindings))
+            result[load] = sorted(found, key=number.__getitem__)
+        return result
 
     def _passed_over(self, index: int, stops: list[int]) -> tuple[Row, int, int] | None:
         """The row, and which of its statements, that begin at a point and hold no stop."""

@@ -160,7 +160,7 @@ class Flow:
 
     def reaching(self, load: cst.CSTNode, bindings: Sequence[Binding]) -> list[Binding]:
         """Those of ``bindings`` (of one name, in this scope) whose value ``load`` may see."""
-        stores = self._stores(bindings)
+        stores = self.stores(bindings)
         found: dict[Binding, None] = {}
         work: list[tuple[Point, bool]] = []
         for point in self.points_of(load):
@@ -176,13 +176,13 @@ class Flow:
 
         Without ``raised`` at an end that no exception makes.
         """
-        stores = self._stores(bindings)
+        stores = self.stores(bindings)
         work: list[tuple[Point, bool]] = []
         for point in (self.exit, self.raised) if raised else (self.exit,):
             self.push_back(point, work)
         return self._search_back(bindings, stores, work, {})
 
-    def _stores(self, bindings: Sequence[Binding]) -> dict[Point, list[Binding]]:
+    def stores(self, bindings: Sequence[Binding]) -> dict[Point, list[Binding]]:
         """The points at which the bindings are made; kept for a name that has many."""
         known = self._made_at.get(id(bindings))
         if known is not None and known[0] is bindings:
@@ -224,6 +224,8 @@ class Flow:
         self._searched += len(seen)
         if work:
             return list(bindings)
+        if len(found) < 2:
+            return list(found)
         return [b for b in bindings if b in found]
 
     @staticmethod

@@ -43,6 +43,7 @@ from flake8_mppitfalls.model.values import (
     is_none,
     union,
 )
+from flake8_mppitfalls.syntax.dataflow import DataFlow
 from flake8_mppitfalls.syntax.flow import Flow
 from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.scopes import Bound, Scope, ScopeKind
@@ -60,6 +61,9 @@ DEEPEST = 60
 
 ROOM = 15
 """So much less deep an expression is asked again whose answer the depth cut short."""
+
+MANY_READS = 20
+"""For a name that is read so often, what reaches its reads is found for all of them at once."""
 
 MOST_BINDINGS = 100
 """A name that may have got its value in more places than this is *unknown* there."""
@@ -85,8 +89,10 @@ class Evaluator:
         self._known: dict[object, Values] = {}
         self._bound: dict[object, Values] = {}
         self._flows: dict[Scope, Flow] = {}
+        self._data_flows: dict[Scope, DataFlow] = {}
         self._at_exit: dict[tuple[Scope, str], list[Binding]] = {}
         self._reaching: dict[cst.CSTNode, list[Binding]] = {}
+        self._everywhere: dict[tuple[Scope, str], dict[cst.CSTNode, list[Binding]]] = {}
         self._reads: dict[tuple[Scope, str], dict[Binding, list[cst.Name]]] = {}
         self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
         self._depth = 0
@@ -186,11 +192,24 @@ class Evaluator:
             known = self._reaching.get(node)
             if known is None:
                 inside, outside = self._by_place(owner, node.value)
-                known = self._reaching[node] = self.flow(owner).reaching(node, inside) + outside
+                known = self._reaching[node] = self._that_reach(node, inside, owner) + outside
             return known
         if owner.kind is ScopeKind.MODULE:
             return self._at_module_end(owner, node.value)
         return bindings
+
+    def _that_reach(self, node: cst.Name, bindings: list[Binding], scope: Scope) -> list[Binding]:
+        """Those of a name's bindings in ``scope`` whose value ``node`` may read there."""
+        if len(bindings) < 2 or len(self.tree.loads[node.value]) < MANY_READS:
+            return self.flow(scope).reaching(node, bindings)
+        found = self._everywhere.get((scope, node.value))
+        if found is None:
+            loads = [
+                n for n in self.tree.loads_of(bindings[0]) if self.tree.function_of(n) is scope
+            ]
+            found = self.data_flow(scope).reaching(loads, bindings, MOST_BINDINGS)
+            self._everywhere[(scope, node.value)] = found
+        return found.get(node, bindings)
 
     def reads_of(self, binding: Binding) -> list[cst.Name]:
         """The reads of a name that may see what ``binding`` gave it."""
@@ -233,6 +252,13 @@ class Evaluator:
         flow = self._flows.get(scope)
         if flow is None:
             flow = self._flows[scope] = Flow(self.tree, scope)
+        return flow
+
+    def data_flow(self, scope: Scope) -> DataFlow:
+        """The data flow over a scope's statements."""
+        flow = self._data_flows.get(scope)
+        if flow is None:
+            flow = self._data_flows[scope] = DataFlow(self.flow(scope))
         return flow
 
     def bound(self, binding: Binding) -> Values:

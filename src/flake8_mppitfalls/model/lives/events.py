@@ -8,6 +8,7 @@ or reach it as a global, by a closure or as an attribute of their class, are ent
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -202,7 +203,7 @@ class Events:
 
     def _leaving(self, scope: Scope, item: cst.WithItem) -> None:
         events = self.at.setdefault(scope, {})
-        for point in self._program.lifetimes.data_flow(scope).leaves_of(item):
+        for point in self._program.evaluator.data_flow(scope).leaves_of(item):
             events.setdefault(point, []).append(Event(Effect.LEAVE, item))
 
     def _sort(self) -> None:
@@ -316,7 +317,7 @@ class Events:
             self.entered.add(scope)
             caller = self._tree.function_of(item)
             events = self.at.setdefault(caller, {})
-            flow = self._program.lifetimes.data_flow(caller)
+            flow = self._program.evaluator.data_flow(caller)
             entering = kind is PointKind.ENTER
             for point in flow.flow.points_of(item) if entering else flow.leaves_of(item):
                 event = Event(Effect.CALL, item, called=function)
@@ -336,7 +337,7 @@ class Events:
             return True
         return self.is_returned or any(owner is not scope for owner in self.naming.names)
 
-    @property
+    @cached_property
     def is_returned(self) -> bool:
         """Does a function return it?"""
         return any(use.kind is UseKind.RETURNED for use in self._life.uses)

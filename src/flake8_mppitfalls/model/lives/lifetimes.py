@@ -18,7 +18,6 @@ from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES
 from flake8_mppitfalls.model.lives.typestate import Typestate
 from flake8_mppitfalls.model.values import Made
-from flake8_mppitfalls.syntax.dataflow import DataFlow
 from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -36,21 +35,13 @@ class Lifetimes:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._lives: dict[cst.CSTNode, Life] = {}
-        self._flows: dict[Scope, DataFlow] = {}
         self._deciding: dict[Scope, DecidingPoints] = {}
         self._tests: dict[Scope, dict[cst.CSTNode, list[Point]]] = {}
-
-    def data_flow(self, scope: Scope) -> DataFlow:
-        """The data flow of a function, or of the module."""
-        flow = self._flows.get(scope)
-        if flow is None:
-            flow = self._flows[scope] = DataFlow(self._program.evaluator.flow(scope))
-        return flow
 
     def deciding(self, scope: Scope) -> DecidingPoints:
         """The points of a function, or of the module, at which tests come out."""
         if scope not in self._deciding:
-            points = self.data_flow(scope).flow.points
+            points = self._program.evaluator.data_flow(scope).flow.points
             self._deciding[scope] = DecidingPoints(self._program.tree, points)
         return self._deciding[scope]
 
@@ -58,7 +49,7 @@ class Lifetimes:
         """The tests of a function that ask whether there is what is made at ``site``."""
         if scope not in self._tests:
             found: dict[cst.CSTNode, list[Point]] = {}
-            for point in self.data_flow(scope).flow.points:
+            for point in self._program.evaluator.data_flow(scope).flow.points:
                 if point.kind is PointKind.TEST and isinstance(point.node, cst.BaseExpression):
                     asked = asked_for(point.node)
                     if isinstance(asked, (cst.Name, cst.Attribute)):

@@ -34,6 +34,8 @@ DEEPEST = 12
 """How deep displays and calls are gone into."""
 MOST_PARTS = 2_000
 """After so many parts of one call the rest may cross."""
+FEW = 8
+"""The parts of so many values are found again each time."""
 
 
 class Part(NamedTuple):
@@ -52,6 +54,7 @@ class Parts:
         self._tree = evaluator.tree
         self._known: dict[Task, list[Part]] = {}
         self._opened: dict[Value, Values] = {}
+        self._leaves: dict[int, tuple[Values, Values]] = {}
 
     def of(self, task: Task) -> list[Part]:
         """Everything that a task hands over, with containers and partials opened."""
@@ -108,14 +111,8 @@ class Parts:
                 if step is None
                 else self._evaluator.containers.element(values, step)
             )
-        plain = False
-        for value in values:
-            for leaf in self.leaves(value):
-                if type(leaf) in _CROSSING:
-                    if plain:
-                        continue
-                    plain = True
-                yield Part(node, leaf, is_callable)
+        for leaf in self._leaves_of(values):
+            yield Part(node, leaf, is_callable)
 
     def _is_partial(self, node: cst.BaseExpression) -> TypeGuard[cst.Call]:
         return isinstance(node, cst.Call) and (
@@ -229,6 +226,24 @@ class Parts:
         if isinstance(function, cst.Lambda):
             return [(function.body, rest)]
         return []
+
+    def _leaves_of(self, values: Values) -> Values:
+        """The leaves of some values; of those that nothing stops one is enough."""
+        known = self._leaves.get(id(values))
+        if known is not None and known[0] is values:
+            return known[1]
+        plain = False
+        found: list[Value] = []
+        for value in values:
+            for leaf in self.leaves(value):
+                if type(leaf) in _CROSSING:
+                    if plain:
+                        continue
+                    plain = True
+                found.append(leaf)
+        if len(values) > FEW:
+            self._leaves[id(values)] = (values, tuple(found))
+        return tuple(found)
 
     def leaves(self, value: Value) -> Values:
         """The value itself, or what a container or partial that it is holds."""
