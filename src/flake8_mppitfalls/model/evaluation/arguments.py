@@ -17,6 +17,7 @@ from flake8_mppitfalls.model.values import (
     Function,
     Lambda,
     Member,
+    Result,
 )
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -41,6 +42,7 @@ _WRAPPING = frozenset(
 _CONSUMING = frozenset(["sum", "any", "all", "min", "max", "collections.Counter"])
 _SELECTING = frozenset(["sorted", "min", "max", "filter", "itertools.filterfalse"])
 """These call a function of theirs with each element."""
+_STACKS = frozenset({"contextlib.ExitStack", "contextlib.AsyncExitStack"})
 _LOOKING_UP = frozenset({"remove", "discard", "index", "count", "pop", "get"})
 """Methods of containers that only compare what they are given with what is there."""
 
@@ -86,12 +88,19 @@ class Arguments:
             name = self._tree.qualified(func)
             if isinstance(func, cst.Attribute):
                 name = name or func.attr.value
+                if func.attr.value == "push" and self._is_stack(func.value):
+                    self._tracer.entered(arg.value, call, node, depth, through)
+                    return
                 if func.attr.value in {"enter_context", "enter_async_context"}:
-                    if not self._tracer.is_wrapped(arg.value):
-                        self._tracer.use(UseKind.ENTERED, call, node, depth=depth, through=through)
+                    self._tracer.entered(arg.value, call, node, depth, through)
                     self._tracer.follow(call, depth, through)
                     return
             self._tracer.use(UseKind.PASSED, call, node, name, depth=depth, through=through)
+
+    def _is_stack(self, node: cst.BaseExpression) -> bool:
+        """``stack.push(pool)``: the end of the stack calls the pool's ``__exit__()``."""
+        values = self._evaluator.values(node)
+        return bool(values) and all(isinstance(v, Result) and v.name in _STACKS for v in values)
 
     def _looks_up(self, func: cst.Attribute) -> bool:
         if func.attr.value not in _LOOKING_UP:

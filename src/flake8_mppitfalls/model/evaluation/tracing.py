@@ -13,6 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.arguments import Arguments
 from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
+from flake8_mppitfalls.model.evaluation.entering import Entering
 from flake8_mppitfalls.model.evaluation.uses import Use, UseKind
 from flake8_mppitfalls.model.values import (
     Class,
@@ -74,6 +75,7 @@ class Tracer:
         self._seen: set[tuple[object, int]] = set()
         self._uses: dict[Use, None] = {}
         self._arguments = Arguments(self, evaluator)
+        self._entering = Entering(evaluator)
         self._origins: set[cst.CSTNode] = set()
         """Where it is made, if that is known."""
 
@@ -171,8 +173,7 @@ class Tracer:
         elif isinstance(parent, (cst.For, cst.CompFor)):
             self._looped(parent, node, depth, through)
         elif isinstance(parent, cst.WithItem):
-            if not self.is_wrapped(parent.item):
-                self.use(UseKind.ENTERED, parent, node, depth=depth, through=through)
+            self.entered(parent.item, parent, node, depth, through)
             if parent.asname is not None:
                 self._assigned(parent.asname.name, node, depth, through)
         elif isinstance(parent, cst.Param):
@@ -199,12 +200,18 @@ class Tracer:
             if isinstance(self._tree.parent(subscript), cst.AssignTarget):
                 self.into_container(subscript.value, node, depth, through)
 
-    def is_wrapped(self, node: cst.BaseExpression) -> bool:
-        """``with closing(x)``: not ``x`` itself is entered."""
-        return isinstance(node, cst.Call) and self._tree.qualified(node.func) in {
-            "contextlib.closing",
-            "contextlib.nullcontext",
-        }
+    def entered(
+        self,
+        manager: cst.BaseExpression,
+        place: cst.CSTNode,
+        node: cst.CSTNode,
+        depth: int,
+        through: bool,
+    ) -> None:
+        """The value, or what is wrapped around it, is entered at ``place``."""
+        kind = self._entering.of(manager, self._origins)
+        if kind is not None:
+            self.use(kind, place, node, depth=depth, through=through)
 
     def _held(self, node: cst.CSTNode, holder: cst.CSTNode, depth: int, through: bool) -> None:
         """The value is an element of a display, or what a comprehension collects."""

@@ -19,6 +19,8 @@ class UseKind(enum.Enum):
     """``value.name`` without a call, or an assignment to it; the node is the attribute."""
     ENTERED = "entered"
     """``with value`` or ``stack.enter_context(value)``; the node is the item or the call."""
+    CLOSED = "closed"
+    """``with closing(value)``, whose end calls ``close()``; the node is as for ``ENTERED``."""
     ITERATED = "iterated"
     """Looped over, unpacked or consumed by ``list``, ``sum`` …; the node is the loop or call."""
     AWAITED = "awaited"

@@ -17,6 +17,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, Use, UseKind
+from flake8_mppitfalls.model.lives.lending import MANAGERS, loans
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect
 from flake8_mppitfalls.model.lives.naming import LOOSE, NOT, How, Naming, Way
 from flake8_mppitfalls.model.values import Instance
@@ -57,7 +58,6 @@ class Event:
     container: cst.CSTNode | None = None
 
 
-_LENDING = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
 _CONTEXT_METHODS = {"__enter__": PointKind.ENTER, "__exit__": PointKind.LEAVE}
 
 
@@ -74,13 +74,17 @@ class Events:
         home: where it is made, or comes as a parameter.
     """
 
-    def __init__(self, program: Program, life: Life, machine: Machine) -> None:
+    def __init__(
+        self, program: Program, life: Life, machine: Machine, *, lent: bool = True
+    ) -> None:
+        """``lent``: what borrows the thing from a context manager is followed, too."""
         self._program = program
         self._tree = program.tree
         self._life = life
         self._machine = machine
         self._methods = api.METHODS[life.made.kind]
         self._calls: dict[cst.CSTNode, None] = {}
+        self._borrowing: set[cst.CSTNode] = set()
         self.at: dict[Scope, dict[Point, list[Event]]] = {}
         self.entered: set[Scope] = set()
         self.escaping: set[Scope] = set()
@@ -91,6 +95,8 @@ class Events:
         for use in life.uses:
             self._add(use)
         self._add_own_methods()
+        if lent:
+            self._add_loans()
         for scope in list(self.at):
             self._add_escapes(scope)
         if parameter is None:
@@ -134,16 +140,10 @@ class Events:
             effect = self._effect_of(use)
             if effect is not None:
                 self._place(scope, Event(effect, use.node, self._way(use)))
-        elif use.kind is UseKind.ENTERED:
+        elif use.kind in (UseKind.ENTERED, UseKind.CLOSED):
             entered = self._program.lifetimes.item_of(use.node)
             if entered is not None:
                 self._leaving(scope, entered)
-            else:
-                self._hand_on(scope, use)
-        elif use.kind is UseKind.PASSED and use.name == "contextlib.closing":
-            item = self._tree.parent(use.node)
-            if isinstance(item, cst.WithItem):
-                self._leaving(scope, item)
             else:
                 self._hand_on(scope, use)
         elif self._machine.takes_tasks and is_run_in_executor(self._program, use):
@@ -177,6 +177,17 @@ class Events:
             if self._program.evaluator.classes.method(cls, use.name):
                 return Effect.HAND_ON  # the subclass has its own way
         return effect
+
+    def _add_loans(self) -> None:
+        """``with workers() as pool:`` gets the thing there, and may find it ended afterwards."""
+        for loan in loans(self._program, self._life.made.kind, self._life.uses):
+            for item in loan.items:
+                self._calls[item.item] = None
+                self._borrowing.add(item.item)
+                scope = self._tree.function_of(item)
+                self._place(scope, Event(Effect.MAKE, item.item))
+                if loan.is_ended:
+                    self._leaving(scope, item)
 
     def _add_own_methods(self) -> None:
         """What the methods of a subclass do to their own object."""
@@ -281,6 +292,8 @@ class Events:
                         self.are_too_many = True
                         return
                     for site in sites:
+                        if site.call in self._borrowing:
+                            continue
                         event = self._call(scope, site)
                         if self._is_about_others(scope, event):
                             continue
@@ -455,7 +468,7 @@ def _is_lent(program: Program, kind: api.Kind, use: Use) -> bool:
     function = program.tree.function_of(use.node).node
     if use.depth or not isinstance(function, cst.FunctionDef):
         return False
-    if _LENDING.isdisjoint(decorator_names(program.tree, function)):
+    if MANAGERS.isdisjoint(decorator_names(program.tree, function)):
         return False
     sites = program.references.calls(function)
     if not sites or len(sites) < len(program.references.of(function)):

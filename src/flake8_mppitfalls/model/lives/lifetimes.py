@@ -14,6 +14,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.lives.decisions import DecidingPoints, asked_for
 from flake8_mppitfalls.model.lives.events import hands_on
+from flake8_mppitfalls.model.lives.lending import loans
 from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES
 from flake8_mppitfalls.model.lives.typestate import Typestate
@@ -62,7 +63,7 @@ class Lifetimes:
     def item_of(self, entered: cst.CSTNode) -> cst.WithItem | None:
         """The ``with`` item at whose end something is left that was entered at ``entered``.
 
-        That is the item itself, or for ``stack.enter_context(…)`` the item that made ``stack``.
+        That is the item itself, or for ``stack.enter_context(…)`` the item that entered ``stack``.
         """
         if isinstance(entered, cst.WithItem):
             return entered
@@ -70,11 +71,26 @@ class Lifetimes:
             stack = entered.func.value
             if isinstance(stack, cst.Name):
                 for binding in self._program.evaluator.bindings(stack):
+                    if binding.kind is Bound.ASSIGN:
+                        return self._item_of_stack(binding, entered)
                     for parent in self._program.tree.ancestors(binding.node):
                         if isinstance(parent, cst.WithItem):
                             return None if self._is_emptied(binding) else parent
                         if isinstance(parent, cst.BaseCompoundStatement):
                             break
+        return None
+
+    def _item_of_stack(self, stack: Binding, entered: cst.CSTNode) -> cst.WithItem | None:
+        """``stack = ExitStack()`` and then ``with stack:``, around the place."""
+        tree = self._program.tree
+        if self._is_emptied(stack):
+            return None
+        for load in self._program.evaluator.reads_of(stack):
+            item = tree.parent(load)
+            block = tree.parent(item) if isinstance(item, cst.WithItem) else None
+            if isinstance(item, cst.WithItem) and isinstance(block, cst.With):
+                if tree.is_within(entered, block.body):
+                    return item
         return None
 
     def _is_emptied(self, stack: Binding) -> bool:
@@ -180,10 +196,18 @@ class Lifetimes:
         life = Life(made, uses, parameter)
         life.is_one_of_many = any(use.through_container for use in uses)
         life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
+        if made.kind in MACHINES:
+            lent = (loan for loan in loans(self._program, made.kind, uses) if loan.is_left)
+            life.entered += [item for loan in lent for item in loan.items]
         life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)
         return life
 
     def _has_a_story(self, life: Life) -> bool:
         """Is there anything that has to come in the right order?"""
         effects = MACHINES[life.made.kind].effects
-        return bool(life.entered or life.made.cls is not None or life.calls(*effects))
+        return bool(
+            life.entered
+            or any(use.kind is UseKind.CLOSED for use in life.uses)
+            or life.made.cls is not None
+            or life.calls(*effects)
+        )

@@ -439,6 +439,8 @@ class Naming:
                 return self._part(value, binding.path)
             values = self._program.evaluator.bound(binding)
             mine = is_made_at(values, self._site)
+            if mine and kind is Bound.WITH and len(values) == 1 and not binding.path:
+                return Way(How.FRESH, call=value)  # a context manager lends it
             return LOOSE if mine or UNKNOWN in values else NOT
         return NOT
 

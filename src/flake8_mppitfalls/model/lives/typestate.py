@@ -76,7 +76,7 @@ class Typestate:
         self._life = life
         self._strict = strict
         self._machine = MACHINES[life.made.kind]
-        self._events = Events(program, life, self._machine)
+        self._events = Events(program, life, self._machine, lent=not strict)
         self._naming = self._events.naming
         self._home = self._events.home
         self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}

@@ -1,0 +1,80 @@
+"""Lending: a context manager of the module yields a pool or executor to ``with`` statements.
+
+``with workers() as pool:``, where ``workers`` is a ``@contextmanager`` that yields the pool once,
+and ends it afterwards, or does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+import libcst as cst
+
+from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.uses import Use, UseKind
+from flake8_mppitfalls.model.lives.machine import MACHINES
+
+if TYPE_CHECKING:
+    from flake8_mppitfalls.model.program import Program
+
+MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
+
+
+class Loan(NamedTuple):
+    """A function that lends a thing.
+
+    Attributes:
+        items: the ``with`` items that borrow it.
+        is_ended: it has come to its end where the item is left.
+        is_left: that end is the end of a ``with`` block of the thing, without a ``join()``.
+    """
+
+    items: tuple[cst.WithItem, ...]
+    is_ended: bool
+    is_left: bool
+
+
+def loans(program: Program, kind: api.Kind, uses: Iterable[Use]) -> list[Loan]:
+    """Where one pool or executor, of which these are the uses, is lent."""
+    if not MACHINES[kind].takes_tasks:
+        return []
+    uses = list(uses)
+    found = (_loan(program, kind, use, uses) for use in uses if use.kind is UseKind.YIELDED)
+    return [loan for loan in found if loan is not None]
+
+
+def _loan(program: Program, kind: api.Kind, lent: Use, uses: list[Use]) -> Loan | None:
+    tree = program.tree
+    scope = tree.function_of(lent.node)
+    function = scope.node
+    if lent.depth or not isinstance(function, cst.FunctionDef) or len(scope.yields) != 1:
+        return None
+    if MANAGERS.isdisjoint(decorator_names(tree, function)):
+        return None
+    ends: list[Use] = []
+    for use in uses:
+        if tree.function_of(use.node) is not scope or use.depth:
+            continue
+        if use.kind in (UseKind.ENTERED, UseKind.CLOSED):
+            block = tree.parent(use.node)
+            if not isinstance(block, cst.With) or not tree.is_within(lent.node, block.body):
+                return None
+            ends.append(use)
+        elif use.kind is UseKind.METHOD and _effect(kind, use.name) in MACHINES[kind].effects:
+            if not tree.before(lent.node, use.node):
+                return None
+            ends.append(use)
+    parents = (tree.parent(site.call) for site in program.references.calls(function))
+    return Loan(
+        tuple(parent for parent in parents if isinstance(parent, cst.WithItem)),
+        bool(ends),
+        any(use.kind is UseKind.ENTERED for use in ends)
+        and not any(use.kind is UseKind.METHOD for use in ends),
+    )
+
+
+def _effect(kind: api.Kind, name: str) -> str:
+    method = api.METHODS[kind].get(name)
+    return method.effect if method is not None else ""
