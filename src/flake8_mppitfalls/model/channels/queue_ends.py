@@ -46,7 +46,6 @@ class QueueEnds:
         self._program = program
         self._tree = program.tree
         self._activities = Activities(program)
-        self._methods_of: dict[str, dict[cst.CSTNode, list[cst.Attribute]]] = {}
         self._entries_of: dict[tuple[cst.CSTNode, tuple[str, ...]], list[Entry]] = {}
 
     @cached_property
@@ -252,17 +251,8 @@ class QueueEnds:
 
     def _nodes(self, queue: Made, names: tuple[str, ...]) -> list[cst.Attribute]:
         """The places where the queue is asked for one of these methods."""
-        return [node for name in names for node in self._by_site(name).get(queue.site, ())]
-
-    def _by_site(self, name: str) -> dict[cst.CSTNode, list[cst.Attribute]]:
-        """The places where something is asked for a method, by where that thing is made."""
-        if name not in self._methods_of:
-            found = self._methods_of[name] = {}
-            for node in self._tree.attributes.get(name, ()):
-                values = self._program.values(node.value)
-                for site in dict.fromkeys(v.site for v in values if isinstance(v, Made)):
-                    found.setdefault(site, []).append(node)
-        return self._methods_of[name]
+        members = self._program.evaluator.members
+        return [node for name in names for node in members.of_made(queue.site, name)]
 
     def _entries(self, queue: Made, names: tuple[str, ...]) -> list[Entry]:
         """The entries of the workers that put into the queue, or take from it."""

@@ -48,6 +48,17 @@ class Members:
         self._overwriting = Overwriting(evaluator)
         self._attributes: dict[object, Values] = {}
         self._stores: dict[tuple[cst.ClassDef, str], list[Store]] = {}
+        self._of_made: dict[str, dict[cst.CSTNode, list[cst.Attribute]]] = {}
+
+    def of_made(self, site: cst.CSTNode, name: str) -> list[cst.Attribute]:
+        """Where the attribute ``name`` is read of what may be made at ``site``."""
+        if name not in self._of_made:
+            found = self._of_made[name] = {}
+            for node in self._evaluator.tree.attributes.get(name, ()):
+                values = self._evaluator.values(node.value)
+                for made in dict.fromkeys(v.site for v in values if isinstance(v, Made)):
+                    found.setdefault(made, []).append(node)
+        return self._of_made[name].get(site, [])
 
     def of(self, value: Value, name: str, node: cst.CSTNode) -> Values:
         """The attribute ``name`` of a value; ``node`` is where it is read."""

@@ -146,6 +146,19 @@ class Paths:
             return False
         return self._tree.is_within(step.node, node) or self._tree.before(step.node, node)
 
+    def may_follow(self, node: cst.CSTNode, place: cst.CSTNode) -> bool:
+        """False if no path from ``place`` comes to ``node``; found without following one."""
+        owner = self.owner(node)
+        if owner is not self._tree.module and self._runs.callers(owner):
+            return True
+        if owner is not self.owner(place):
+            return owner is self._tree.module
+        return self._tree.before(place, node) or any(
+            isinstance(parent, (cst.For, cst.While))
+            for parent in self._tree.ancestors(place)
+            if self._tree.is_within(parent, owner)
+        )
+
     def roots(self, node: cst.CSTNode) -> list[cst.CSTNode]:
         """The places at module level from which a path leads to ``node``."""
         found: dict[cst.CSTNode, None] = {}

@@ -129,13 +129,22 @@ class Runs:
         """The steps of this module at which a function runs."""
         if self._callers is None:
             found: dict[cst.CSTNode, list[Caller]] = {}
-            owners = [self._tree.module, *self._tree.nodes(cst.FunctionDef)]
-            for owner in (*owners, *self._tree.nodes(cst.Lambda)):
+            for owner in self._owners():
                 for step in self.steps(owner):
                     for called in step.functions:
                         found.setdefault(called, []).append(Caller(owner, step))
             self._callers = found
         return self._callers.get(function, [])
+
+    def everywhere(self) -> Iterator[Step]:
+        """All steps of the module, its functions and lambdas."""
+        for owner in self._owners():
+            yield from self.steps(owner)
+
+    def _owners(self) -> Iterator[cst.CSTNode]:
+        yield self._tree.module
+        yield from self._tree.nodes(cst.FunctionDef)
+        yield from self._tree.nodes(cst.Lambda)
 
     # -- what the arguments decide -------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class _Queue:
 
     def _attributes(self, name: str) -> list[cst.Attribute]:
         """Where a method of the queue is read."""
-        return [node for node in self._tree.attributes.get(name, ()) if self._is_it(node.value)]
+        return self._program.evaluator.members.of_made(self._made.site, name)
 
     def _is_it(self, node: cst.CSTNode) -> bool:
         return is_made_at(self._program.values(node), self._made.site)

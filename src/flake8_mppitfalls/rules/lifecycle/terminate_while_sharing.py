@@ -16,8 +16,14 @@ from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
+
+    _Thing: TypeAlias = "tuple[api.Kind, cst.CSTNode]"
+    _Place: TypeAlias = "tuple[cst.CSTNode, bool]"
+    """The node of a step, and whether that is entered there."""
 
 _QUEUE = frozenset({"put", "put_nowait", "get", "get_nowait"})
 _PIPE = frozenset({"send", "send_bytes", "recv", "recv_bytes", "recv_bytes_into"})
@@ -34,6 +40,8 @@ _USES = {
     api.Kind.ARRAY: frozenset({"get_lock"}),
 }
 """What takes the lock of a thing, or touches its pipe."""
+
+_ALL_USES = frozenset().union(*_USES.values())
 
 _ONLY_IF = {api.Kind.EVENT: "wait", api.Kind.VALUE: "get_lock", api.Kind.ARRAY: "get_lock"}
 """These matter only where the process itself does this with them."""
@@ -118,10 +126,11 @@ class TerminateWhileSharing(Rule):
         if "terminate" not in attributes and "kill" not in attributes:
             return
         found: set[cst.CSTNode] = set()
+        sharing = _Sharing(program)
         for process in program.made.get(api.Kind.PROCESS, ()):
             ending = program.lifetimes.of(process).calls("terminate")
             for thing in program.handovers.of(process) if ending else ():
-                case = _Case(program, process, thing)
+                case = _Case(program, process, thing, sharing)
                 for call in ending:
                     user = case.user_after(call) if call not in found else ""
                     if user:
@@ -135,26 +144,96 @@ class TerminateWhileSharing(Rule):
                         )
 
 
+def _thing(made: Made) -> _Thing:
+    """What identifies a thing; for a pipe either end will do."""
+    return made.kind, made.site
+
+
+class _Sharing:
+    """Which steps use what processes share, or hand it to a process; and to which."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._tree = program.tree
+        self.begins = Effect(program.runs, self._begun, program.runs.in_program)
+
+    def _begun(self, step: Step) -> Iterator[cst.CSTNode]:
+        return (start.site for start in self._program.starts.direct(step))
+
+    @cached_property
+    def processes(self) -> dict[_Thing, list[Made]]:
+        """The processes that each thing is given to."""
+        found: dict[_Thing, list[Made]] = {}
+        for process in self._program.made.get(api.Kind.PROCESS, ()):
+            for thing in dict.fromkeys(map(_thing, self._program.handovers.of(process))):
+                found.setdefault(thing, []).append(process)
+        return found
+
+    @cached_property
+    def uses(self) -> dict[_Thing, set[_Place]]:
+        """The steps that use each thing themselves."""
+        found: dict[_Thing, set[_Place]] = {}
+        for step in self._program.runs.everywhere():
+            for thing in self._used_at(step):
+                found.setdefault(thing, set()).add((step.node, step.entered))
+        return found
+
+    @cached_property
+    def hands(self) -> dict[_Thing, set[_Place]]:
+        """The steps that start a process which has the thing."""
+        given: dict[cst.CSTNode, list[_Thing]] = {}
+        for thing, processes in self.processes.items():
+            for process in processes:
+                given.setdefault(process.site, []).append(thing)
+        found: dict[_Thing, set[_Place]] = {}
+        for step in self._program.runs.everywhere():
+            for site in self._begun(step):
+                for thing in given.get(site, ()):
+                    found.setdefault(thing, set()).add((step.node, step.entered))
+        return found
+
+    def _used_at(self, step: Step) -> Iterator[_Thing]:
+        call = step.node
+        if step.entered:
+            yield from (_thing(value) for value in step.values if isinstance(value, Made))
+        elif isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
+            yield from self._used_by(call.func)
+        if isinstance(call, cst.Call) and self._tree.qualified(call.func) == "iter" and call.args:
+            first = call.args[0].value
+            if isinstance(first, cst.Attribute):
+                yield from self._used_by(first)
+
+    def _used_by(self, method: cst.Attribute) -> Iterator[_Thing]:
+        if method.attr.value in _ALL_USES:
+            for value in self._program.values(method.value):
+                if isinstance(value, Made) and method.attr.value in _USES.get(value.kind, ()):
+                    yield _thing(value)
+
+
 class _Case:
     """One process and one thing that it was given."""
 
-    def __init__(self, program: Program, process: Made, thing: Made) -> None:
+    def __init__(self, program: Program, process: Made, thing: Made, sharing: _Sharing) -> None:
         self._program = program
         self._tree = program.tree
         self._process = process
         self._thing = thing
+        self._sharing = sharing
         passes = program.runs.in_program
         self._makes = Effect(program.runs, self._made_anew, passes)
         self._uses = Effect(program.runs, self._used, passes)
         self._hands = Effect(program.runs, self._handed, passes)
         self._starts = Effect(program.runs, self._started, passes)
-        self._begins = Effect(program.runs, self._begun, passes)
         self._joins = Effect(program.runs, self._joined, passes)
 
     def user_after(self, call: cst.Call) -> str:
         """Who uses the thing after the call that ends the process; empty for nobody."""
         program = self._program
-        if not self._matters or not program.sides.is_parent_code(call) or self._has_ended(call):
+        if not self._matters or not program.sides.is_parent_code(call):
+            return ""
+        if not self._others and not self._may_be_used_after(call):
+            return ""
+        if self._has_ended(call):
             return ""
         if self._is_another(call) or self._is_still_another(call) or self._is_one_of_many(call):
             return ""
@@ -167,6 +246,12 @@ class _Case:
             if self._hands.at(step):
                 return "the next process"
         return "another process" if self._others_go_on(call) else ""
+
+    def _may_be_used_after(self, call: cst.Call) -> bool:
+        """False where all that is done with the thing stands before the call."""
+        thing, sharing = _thing(self._thing), self._sharing
+        places = sharing.uses.get(thing, set()) | sharing.hands.get(thing, set())
+        return any(self._program.paths.may_follow(node, call) for node, _ in places)
 
     # -- the process ---------------------------------------------------------------------------
 
@@ -251,7 +336,9 @@ class _Case:
         if not others:
             return False
         begun = {
-            site for step in self._program.paths.before(call) for site in self._begins.at(step)
+            site
+            for step in self._program.paths.before(call)
+            for site in self._sharing.begins.at(step)
         }
         return self._process.site not in begun and not begun.isdisjoint(others)
 
@@ -291,34 +378,13 @@ class _Case:
             yield True
 
     def _used(self, step: Step) -> Iterator[bool]:
-        call = step.node
-        if step.entered:
-            if is_made_at(step.values, self._thing.site):
-                yield True
-        elif isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
-            if call.func.attr.value in _USES[self._thing.kind] and self._is_it(call.func.value):
-                yield True
-        if isinstance(call, cst.Call) and self._tree.qualified(call.func) == "iter" and call.args:
-            first = call.args[0].value
-            if isinstance(first, cst.Attribute) and first.attr.value in _USES[self._thing.kind]:
-                if self._is_it(first.value):
-                    yield True
+        if (step.node, step.entered) in self._sharing.uses.get(_thing(self._thing), ()):
+            yield True
 
     def _handed(self, step: Step) -> Iterator[bool]:
         """A process is started that has the same thing."""
-        for start in self._program.starts.direct(step):
-            for process in self._program.made.get(api.Kind.PROCESS, ()):
-                if process.site is start.site and self._is_given_to(process):
-                    yield True
-
-    def _is_given_to(self, process: Made) -> bool:
-        return any(
-            thing.site is self._thing.site and thing.kind is self._thing.kind
-            for thing in self._program.handovers.of(process)
-        )
-
-    def _begun(self, step: Step) -> Iterator[cst.CSTNode]:
-        return (start.site for start in self._program.starts.direct(step))
+        if (step.node, step.entered) in self._sharing.hands.get(_thing(self._thing), ()):
+            yield True
 
     def _started(self, step: Step) -> Iterator[bool]:
         if any(s.site is self._process.site for s in self._program.starts.direct(step)):
@@ -334,11 +400,14 @@ class _Case:
 
     # -- other processes -----------------------------------------------------------------------
 
+    @cached_property
+    def _others(self) -> list[Made]:
+        given = self._sharing.processes.get(_thing(self._thing), ())
+        return [process for process in given if process.site is not self._process.site]
+
     def _others_go_on(self, call: cst.Call) -> bool:
         """Is there another process that has the thing, runs now, and is not ended, too?"""
-        for other in self._program.made.get(api.Kind.PROCESS, ()):
-            if other.site is self._process.site or not self._is_given_to(other):
-                continue
+        for other in self._others:
             functions = self._program.sides.targets(other)
             if not functions or not self._is_used_in(functions, _USES[self._thing.kind]):
                 continue
@@ -351,7 +420,7 @@ class _Case:
 
     def _runs_at(self, call: cst.Call, other: Made) -> bool:
         """Has the other one been started before, and not been joined?"""
-        begun = _Case(self._program, other, self._thing)
+        begun = _Case(self._program, other, self._thing, self._sharing)
         steps = self._program.paths.before(call)
         started = any(begun._starts.at(step) for step in steps)
         return started and not any(begun._joins.at(step) for step in steps)
