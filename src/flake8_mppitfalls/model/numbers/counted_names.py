@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.conditions import World
     from flake8_mppitfalls.model.numbers.counts import Counts
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.values import Value, Values
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 MOST_CLASSES = 8
@@ -44,6 +45,7 @@ class CountedNames:
         self._arrivals = arrivals
         self._with_callers: dict[tuple[cst.FunctionDef, str, Amounts, int], Amounts] = {}
         self._outside: dict[tuple[Scope, str], list[Binding]] = {}
+        self._setters: dict[str, dict[Value, set[Scope]]] = {}
         self._active: set[tuple[object, object]] = set()
 
     # -- names ---------------------------------------------------------------------------------
@@ -283,12 +285,20 @@ class CountedNames:
         receivers = self._evaluator.values(node.value)
         classes = {cls: None for v in receivers if (cls := class_of(v)) is not None}
         key = dotted_name(node)
+        here = self._tree.function_of(node)
         if not classes:
-            found = self._counts.of_values(self._evaluator.values(node))
+
+            def from_outside() -> Amounts:
+                if self._is_set_outside(here, node.attr.value, receivers):
+                    return UNKNOWN
+                return self._counts.of_values(self._evaluator.values(node))
+
+            if key and self._evaluator.classes.stores_in(here, node.attr.value):
+                return self._reaching(node, key, here, at, from_outside)
+            found = from_outside()
             return self._counts.narrowed_at(node, found, at) if key else found
         if len(classes) > MOST_CLASSES:
             return UNKNOWN
-        here = self._tree.function_of(node)
 
         def from_elsewhere() -> Amounts:
             name = node.attr.value
@@ -298,6 +308,17 @@ class CountedNames:
         if not key:
             return from_elsewhere()
         return self._reaching(node, key, here, at, from_elsewhere)
+
+    def _is_set_outside(self, here: Scope, name: str, objects: Values) -> bool:
+        """Does another function set this attribute: ``if args.jobs < 1: args.jobs = 4``?"""
+        setters = self._setters.get(name)
+        if setters is None:
+            setters = self._setters[name] = {}
+            for store in self._evaluator.classes.stores(name):
+                for value in self._evaluator.values(store.node.value):
+                    setters.setdefault(value, set()).add(self._tree.function_of(store.node))
+        found = (setters.get(value, ()) for value in objects)
+        return any(len(scopes) > (here in scopes) for scopes in found)
 
     def _in_class(self, cls: cst.ClassDef, name: str) -> Amounts:
         """What an attribute is when another method has run."""
