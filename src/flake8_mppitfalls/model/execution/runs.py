@@ -392,8 +392,8 @@ class Runs:
         if not isinstance(iterable, (cst.Call, cst.Name, cst.Attribute)):
             return
         functions = tuple(dict.fromkeys(self._generators(iterable)))
-        values = tuple(v for v in self._evaluator.values(iterable) if isinstance(v, External))
-        if functions or values:
+        values = self._evaluator.values(iterable)
+        if functions or any(isinstance(value, External) for value in values):
             yield Step(iterable, values, functions, entered=True)
 
     def _generators(self, iterable: cst.BaseExpression) -> Iterator[cst.CSTNode]:
