@@ -18,7 +18,7 @@ from flake8_mppitfalls.model.lives.lending import loans
 from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES
 from flake8_mppitfalls.model.lives.typestate import Typestate
-from flake8_mppitfalls.model.values import Made
+from flake8_mppitfalls.model.values import UNKNOWN, Made
 from flake8_mppitfalls.syntax.flow import PointKind
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -38,6 +38,7 @@ class Lifetimes:
         self._lives: dict[cst.CSTNode, Life] = {}
         self._deciding: dict[Scope, DecidingPoints] = {}
         self._tests: dict[Scope, dict[cst.CSTNode, list[Point]]] = {}
+        self._strangers: dict[str, set[str]] = {}
 
     def deciding(self, scope: Scope) -> DecidingPoints:
         """The points of a function, or of the module, at which tests come out."""
@@ -133,6 +134,7 @@ class Lifetimes:
             if self._has_a_story(life):
                 Typestate(self._program, life).run()
                 self._leave_callbacks(life)
+                self._leave_strangers(life)
             self._lives[made.site] = life
         return life
 
@@ -182,6 +184,37 @@ class Lifetimes:
             own = self._program.callbacks.end(life.made)
             life.unjoined = [call for call in life.unjoined if call not in own]
             life.early_joins = [call for call in life.early_joins if call not in own]
+
+    def _leave_strangers(self, life: Life) -> None:
+        """Whoever has the object that keeps the pool from out of sight may end and join it."""
+        if life.unjoined or life.early_joins:
+            for use in life.uses:
+                if use.kind is UseKind.KEPT and isinstance(use.node, cst.Attribute):
+                    done = self.done_out_of_sight(use.name)
+                    if "join" in done:
+                        life.unjoined = []
+                    if not done.isdisjoint(("close", "terminate")):
+                        life.early_joins = []
+
+    def done_out_of_sight(self, name: str) -> set[str]:
+        """What functions do that read this attribute of an object of which nothing is known."""
+        known = self._strangers.get(name)
+        if known is None:
+            known = self._strangers[name] = set()
+            for read in self._program.tree.attributes.get(name, ()):
+                if UNKNOWN in self._program.values(read.value):
+                    known |= self._ending.get(self._program.tree.function_of(read), set())
+        return known
+
+    @cached_property
+    def _ending(self) -> dict[Scope, set[str]]:
+        """For each function which of these methods it calls, on whatever it may be."""
+        tree = self._program.tree
+        found: dict[Scope, set[str]] = {}
+        for name in ("close", "terminate", "join"):
+            for call in tree.calls_of.get(name, ()):
+                found.setdefault(tree.function_of(call), set()).add(name)
+        return found
 
     def strictly(self, made: Made) -> Life:
         """Its life where every exception counts."""

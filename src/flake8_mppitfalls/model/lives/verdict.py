@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.tree import Tree
 
 
-_OUT_OF_SIGHT = HANDED_ON - {UseKind.RETURNED}
+_OUT_OF_SIGHT = HANDED_ON - {UseKind.RETURNED, UseKind.KEPT}
 """To callers in this file its uses are known; the life says where there are none."""
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _HARMLESS_BASES = frozenset(
     (
-        "object abc.ABC typing.Protocol typing.Generic typing.NamedTuple enum.Enum threading.Thread"
+        "object abc.ABC typing.Protocol typing.Generic typing.NamedTuple enum.Enum "
+        "threading.Thread unittest.TestCase unittest.IsolatedAsyncioTestCase"
     ).split()
 )
 """Classes from elsewhere that do nothing to the attributes of those derived from them."""
@@ -124,6 +125,8 @@ class PoolNotClosed(Rule):
                     evaluator.classes.external_bases(cls)
                 ):
                     return True
+            if not ending.isdisjoint(program.lifetimes.done_out_of_sight(use.name)):
+                return True
             for read in program.tree.attributes.get(use.name, ()):
                 parent = program.tree.parent(read)
                 if isinstance(parent, cst.Attribute) and parent.attr.value in ending:
