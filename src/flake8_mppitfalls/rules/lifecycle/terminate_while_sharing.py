@@ -374,8 +374,19 @@ class _Case:
         )
 
     def _made_anew(self, step: Step) -> Iterator[bool]:
-        if step.node is self._thing.site:
+        if step.node is self._thing.site or self._is_put_in_its_place(step.node):
             yield True
+
+    def _is_put_in_its_place(self, node: cst.CSTNode) -> bool:
+        """``self.tasks = Queue()``: from now on the attribute has another one."""
+        if not isinstance(node, cst.Call) or not is_made_at(self._program.values(node), node):
+            return False
+        statement = self._tree.statement_of(node)
+        return isinstance(statement, cst.Assign) and any(
+            isinstance(part, cst.Attribute) and self._is_it(part)
+            for target in statement.targets
+            for part in self._tree.walk(target)
+        )
 
     def _used(self, step: Step) -> Iterator[bool]:
         if (step.node, step.entered) in self._sharing.uses.get(_thing(self._thing), ()):
