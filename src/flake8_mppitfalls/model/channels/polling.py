@@ -111,16 +111,26 @@ class Spinning:
                 if isinstance(loop, cst.While):
                     return loop
         if isinstance(function, cst.FunctionDef) and self._only_asks(function):
-            for site in self._program.references.calls(function):
-                for loop in self._program.loops.around(site.call):
+            for asked in self._asking(function):
+                for loop in self._program.loops.around(asked):
                     if isinstance(loop, cst.While):
                         return loop
         return None
 
+    def _asking(self, function: cst.FunctionDef) -> Iterator[cst.CSTNode]:
+        """Where a function is called; for a property, where it is read."""
+        cls = self._program.evaluator.classes.of_method(function)
+        if cls is not None and self._program.evaluator.classes.is_property(function):
+            yield from self._program.uses.reads_of_attribute(function.name.value, cls)
+        for site in self._program.references.calls(function):
+            yield site.call
+
     def _only_asks(self, function: cst.FunctionDef) -> bool:
         """``def is_finished(futures): return all(f.done() for f in futures)``"""
         scope = self._tree.scopes[function]
-        if function.asynchronous is not None or scope.is_generator or function.decorators:
+        if function.asynchronous is not None or scope.is_generator:
+            return False
+        if function.decorators and not self._program.evaluator.classes.is_property(function):
             return False
         calls = [n for n in self._tree.walk(function.body) if isinstance(n, cst.Call)]
         asked = [c for c in calls if self._poll_of(c) is not None]
