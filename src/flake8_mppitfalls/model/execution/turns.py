@@ -128,16 +128,20 @@ class Turns:
             known = self._calls[function, depth] = []
             if self._is_plain(function):
                 for site in self._program.references.calls(function):
-                    known += self._ways(site.call, depth + 1)
+                    if function.asynchronous is None or self._is_awaited(site.call):
+                        known += self._ways(site.call, depth + 1)
         for way in known:
             yield (node, *way)
 
     def _is_plain(self, function: cst.FunctionDef) -> bool:
-        """Does its body run each time that it is called?"""
-        if function.asynchronous is not None or self._tree.scopes[function].is_generator:
+        """Does its body run each time that it is called (and awaited)?"""
+        if self._tree.scopes[function].is_generator:
             return False
         decorators = {name.rpartition(".")[2] for name in decorator_names(self._tree, function)}
         return decorators <= _PLAIN
+
+    def _is_awaited(self, call: cst.Call) -> bool:
+        return isinstance(self._tree.parent(call), cst.Await)
 
     def _is_made_in(self, turn: Turn, made: Made) -> bool:
         loop = turn.loop
