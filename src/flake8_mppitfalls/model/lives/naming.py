@@ -274,9 +274,17 @@ class Naming:
                     found.add(value.site)
             elif value is UNKNOWN or isinstance(value, (Generator, Computed)):
                 return None
-        if len(found) > 1 or any(self.note_container(site, depth) is None for site in found):
+        if len(found) > 1 or (found and self._is_one_of_many(node)):
+            return None
+        if any(self.note_container(site, depth) is None for site in found):
             return None
         return frozenset(found)
+
+    def _is_one_of_many(self, node: cst.CSTNode) -> bool:
+        """Is a container itself taken out of another one, which may have several of its site?"""
+        if isinstance(node, cst.Name):
+            return any(b.kind is Bound.FOR for b in self._program.evaluator.bindings(node))
+        return isinstance(node, cst.Subscript)
 
     def _may_hold(self, value: object) -> bool:
         return value is UNKNOWN or isinstance(value, (Container, Generator, Computed))
