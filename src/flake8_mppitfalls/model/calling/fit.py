@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.numbers.lengths import Lengths
 from flake8_mppitfalls.model.values import (
     BoundMethod,
@@ -95,7 +96,7 @@ class Fit:
 
         Several functions and several numbers of arguments may belong together, and so may a
         function and a test around the call, or what a function is chosen by from a table: then
-        one pair that fails says nothing.
+        one pair that fails says nothing. Nor does a method in whose place a subclass has one.
         """
         values = self._evaluator.values(function)
         targets = [target for value in values for target in self.targets(value)]
@@ -103,13 +104,24 @@ class Fit:
             return None
         errors = [[bind(target, way) for way in ways] for target in targets]
         found = [error for row in errors for error in row if error is not None]
-        if not found:
+        if not found or self._fits_an_heir(function, ways):
             return None
         sure = all(error is not None for row in errors for error in row)
         alone = len(targets) == 1 or (
             len(ways) == 1 and not self._is_conditional(place) and not self._is_chosen(function)
         )
         return found[0] if sure or alone else None
+
+    def _fits_an_heir(self, function: cst.BaseExpression | None, ways: Sequence[Passed]) -> bool:
+        """``self.step``, which is meant to be, or may be, the one of a subclass."""
+        if not isinstance(function, cst.Attribute):
+            return False
+        for heir in self._program.sides.of_heirs(function):
+            filled = int("staticmethod" not in decorator_names(self._tree, heir))
+            target = Target(heir, heir.name.value, filled)
+            if self._evaluator.calls.is_opaque(heir) or any(bind(target, w) is None for w in ways):
+                return True
+        return False
 
     def _is_chosen(self, function: cst.BaseExpression | None) -> bool:
         """Is it what ``handler_for(kind)`` or ``HANDLERS[kind]`` gives, or a name for it?"""
