@@ -20,6 +20,7 @@ from flake8_mppitfalls.model.values import (
     Lambda,
     Made,
     Partial,
+    class_of,
 )
 from flake8_mppitfalls.syntax.scopes import Bound, ScopeKind
 
@@ -254,8 +255,17 @@ class Sides:
                 if isinstance(call, cst.Call) and call.func is node:
                     return self.functions(self._evaluator.values(node))  # ``find = Work.find``
         elif type(node) is cst.Attribute and node.attr.value in self._methods():
-            return [*self.functions(self._evaluator.values(node)), *self._of_heirs(node)]
+            found = self.functions(self._evaluator.values(node))
+            return [*found, *self._getters(node), *self.of_heirs(node)]
         return []
+
+    def _getters(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
+        """``self.rate``: reading a property runs it."""
+        classes = self._evaluator.classes
+        for cls in dict.fromkeys(map(class_of, self._evaluator.values(node.value))):
+            getter = classes.method(cls, node.attr.value) if cls is not None else None
+            if getter is not None and classes.is_property(getter):
+                yield getter
 
     def _kinds_of(self, owner: Scope, name: str) -> frozenset[Bound]:
         """The kinds of the bindings of a name: it may have thousands."""
@@ -290,7 +300,7 @@ class Sides:
             for node in self._tree.walk(function)
         )
 
-    def _of_heirs(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
+    def of_heirs(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
         """``self.step()``: what the subclasses of this module have under that name."""
         classes = self._evaluator.classes
         if not isinstance(node.value, cst.Name):
