@@ -32,6 +32,9 @@ MOST_STEPS = 4_000
 MOST_STEPS_A_POINT = 200
 """The same for all searches of one scope together, for each of its points."""
 
+_EXITS = frozenset("sys.exit exit quit os._exit os.abort".split())
+_RAISING = _EXITS | frozenset("pytest.exit pytest.fail pytest.skip pytest.xfail".split())
+"""Statements behind which nothing runs."""
 
 FEW = 8
 """Up to so many bindings of a name are found again each time."""
@@ -316,21 +319,21 @@ class Flow:
             self._jump(self._frames, self.exit)
         elif isinstance(node, (cst.Break, cst.Continue)):
             self._leave_loop(node)
-        elif isinstance(node, cst.Raise) or self.ends_program(node):
+        elif isinstance(node, cst.Raise) or self._calls(node, _RAISING):
             if self._catch is None:
                 point.exceptional.append(self.raised)
             self._frontier = []
 
     def ends_program(self, node: cst.CSTNode) -> bool:
         """True for a statement like ``sys.exit()``, behind which nothing runs."""
-        call = node.value if isinstance(node, cst.Expr) else None
         if isinstance(node, cst.Raise):
             error = node.exc.func if isinstance(node.exc, cst.Call) else node.exc
             return self.tree.qualified(error) == "SystemExit"
-        if not isinstance(call, cst.Call):
-            return False
-        name = self.tree.qualified(call.func)
-        return name in {"sys.exit", "exit", "quit", "os._exit", "os.abort"}
+        return self._calls(node, _EXITS)
+
+    def _calls(self, node: cst.CSTNode, functions: frozenset[str]) -> bool:
+        call = node.value if isinstance(node, cst.Expr) else None
+        return isinstance(call, cst.Call) and self.tree.qualified(call.func) in functions
 
     def _jump(self, frames: Sequence[_Frame], target: Point | None) -> None:
         """Run the exits of ``frames`` from the inside out, then go to ``target``."""
