@@ -29,6 +29,7 @@ from flake8_mppitfalls.model.values import (
     Constant,
     Container,
     Coroutine,
+    External,
     Function,
     Generator,
     Instance,
@@ -193,10 +194,13 @@ class Crossing:
         at = self._moment(task)
         told = set()
         mixup = self._program.conventions.of(task.call) if task.name == "submit" else None
+        threaded = self._may_be_a_thread(task)
         for part in self._parts.of(task):
             if mixup is not None and self._tree.is_within(part.node, mixup.node):
                 continue  # callback=, which the callable does not take
             for culprit in self._of_part(part, transport, at):
+                if threaded and culprit.in_object:
+                    continue
                 key = (culprit.node, culprit.obstacle, culprit.what, culprit.store)
                 if key not in told and not self._is_on_other_branch(culprit.store, task.call):
                     told.add(key)
@@ -221,6 +225,11 @@ class Crossing:
             return False
         set_, made = (Binding("", Bound.OTHER, node, scope) for node in (store, call))
         return not flow.reaching(call, [set_]) and not flow.reaching(store, [made])
+
+    def _may_be_a_thread(self, task: Task) -> bool:
+        """``make = Process if parallel else Thread``: what the object holds may go by that, too."""
+        makers = self._evaluator.values(task.call.func)
+        return any(isinstance(v, External) and v.name == "threading.Thread" for v in makers)
 
     def _of_part(self, part: Part, transport: Transport, at: cst.CSTNode) -> Iterator[Culprit]:
         if isinstance(part.value, (Member, ResultMember)) and not part.is_callable:
@@ -496,17 +505,27 @@ class Crossing:
                         return stop
             return None
 
-        stops = [stop_of(value) for value in content.values if not is_none(value)]
-        if self._is_parameter(content) and None in stops:
+        options = self._options(content)
+        stops = [stop_of(v) for v in content.values if options is not None or not is_none(v)]
+        if None in stops and self._is_parameter(options or self._stored(content)):
             return None  # another caller, or the annotation, gives something that can cross
         return next((stop for stop in stops if stop is not None), None)
 
-    def _is_parameter(self, content: Content) -> bool:
-        """Does the attribute hold what a parameter gives, whoever the caller is?"""
-        if not isinstance(content.node, cst.Attribute):
-            return False
-        store = self._evaluator.classes.store_of(content.node)
-        if store is None or not isinstance(store.value, cst.Name):
-            return False
-        bindings = self._evaluator.bindings(store.value)
+    def _stored(self, content: Content) -> cst.BaseExpression | None:
+        """What is assigned to the attribute."""
+        node = content.node
+        store = self._evaluator.classes.store_of(node) if isinstance(node, cst.Attribute) else None
+        return store.value if store is not None else None
+
+    def _options(self, content: Content) -> cst.BaseExpression | None:
+        """``options`` where the attribute holds ``options.get("lock")``."""
+        stored = self._stored(content)
+        func = stored.func if isinstance(stored, cst.Call) else None
+        if isinstance(func, cst.Attribute) and func.attr.value in {"get", "pop"}:
+            return func.value
+        return None
+
+    def _is_parameter(self, node: cst.BaseExpression | None) -> bool:
+        """Is it what a parameter gives, whoever the caller is?"""
+        bindings = self._evaluator.bindings(node) if isinstance(node, cst.Name) else ()
         return any(b.kind is Bound.PARAMETER for b in bindings)
