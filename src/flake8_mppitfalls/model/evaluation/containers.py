@@ -238,11 +238,32 @@ class Containers:
         return self.elements(tuple(mappings))
 
     def _declared_elements(self, site: cst.CSTNode) -> Values:
+        parts = self._declared_parts(site)
+        if parts:
+            return union((), *map(self._evaluator.annotations.of, parts))
         if isinstance(site, cst.Subscript):
             inner = [e.slice.value for e in site.slice if isinstance(e.slice, cst.Index)]
             if inner:
                 return self._evaluator.annotations.of(inner[-1])
         return (UNKNOWN,)
+
+    def _declared_element(self, container: Container, index: int) -> Values:
+        """What stands at a place of ``tuple[Callable, tuple]``."""
+        parts = self._declared_parts(container.site)
+        if index not in range(len(parts)):
+            return self._elements(container)
+        return self._evaluator.annotations.of(parts[index])
+
+    def _declared_parts(self, site: cst.CSTNode) -> list[cst.BaseExpression]:
+        """The elements of ``tuple[Callable, tuple]``, one by one; of ``tuple[Callable, ...]`` one.
+
+        None for what is no tuple.
+        """
+        name = self._evaluator.tree.qualified(site.value) if isinstance(site, cst.Subscript) else ""
+        if not isinstance(site, cst.Subscript) or name.rpartition(".")[2].lower() != "tuple":
+            return []
+        inner = [e.slice.value for e in site.slice if isinstance(e.slice, cst.Index)]
+        return [part for part in inner if not isinstance(part, cst.Ellipsis)]
 
     def contributions(self, container: Container) -> list[tuple[cst.BaseExpression, bool]]:
         """The expressions that give a container its elements; ``True``: they hold them in turn."""
@@ -355,6 +376,8 @@ class Containers:
                 assert isinstance(value.site, cst.Call)
                 views = ("keys", "values") if index == STARRED else (("keys", "values")[index % 2],)
                 groups += [self._view_elements(view, value.site) for view in views]
+            elif isinstance(value, Container) and value.type == "annotation":
+                groups.append(self._declared_element(value, index))
             elif isinstance(value, Container) and value.type == "row" and index != STARRED:
                 assert isinstance(value.site, cst.Call)
                 groups.append(self._column(value.site, index))
