@@ -8,7 +8,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
 from flake8_mppitfalls.model.evaluation.signatures import positional_names
-from flake8_mppitfalls.model.evaluation.uses import UseKind
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, Use, UseKind
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
@@ -209,10 +209,10 @@ class Arguments:
     def _into_record(
         self, cls: cst.ClassDef, call: cst.Call, arg: cst.Arg, depth: int, through: bool
     ) -> bool:
-        """A dataclass keeps what its constructor gets; a tuple may be taken apart, too."""
+        """A dataclass or named tuple keeps what its constructor gets."""
         records = self._evaluator.records
         fields = records.fields(cls)
-        if records.is_tuple(cls) or any(a.star for a in call.args):
+        if any(a.star for a in call.args):
             return False
         if arg.keyword is not None:
             name = arg.keyword.value
@@ -221,6 +221,25 @@ class Arguments:
             name = fields[index] if index < len(fields) else ""
         if name not in fields:
             return False
+        if records.is_tuple(cls) and any(
+            self._takes_apart(use, cls) for use in self._tracer.others(call)
+        ):
+            return False
         declared = records.binding(cls, name).node
-        self._tracer.kept(name, cls, declared, arg.value, depth, through)
+        self._tracer.kept(name, cls, declared, arg.value, depth, through, record=call)
         return True
+
+    def _takes_apart(self, use: Use, cls: cst.ClassDef) -> bool:
+        """Does a use of a named tuple do more than read a field?"""
+        if use.kind in (UseKind.METHOD, UseKind.MEMBER):
+            if use.name in self._evaluator.records.fields(cls):
+                return False
+            return self._evaluator.classes.method(cls, use.name) is None
+        if use.kind is UseKind.RETURNED:
+            function = self._tree.function_of(use.node).node
+            return not self._evaluator.references.calls(function)
+        if use.kind is UseKind.TESTED:
+            return isinstance(use.node, cst.Subscript)
+        return use.kind is UseKind.ITERATED or (
+            use.kind in HANDED_ON and use.kind is not UseKind.KEPT
+        )

@@ -129,6 +129,23 @@ class Records:
                     made += self._evaluator.calls.of(factory, field)
                 yield tuple(made)
 
+    def made_by(self, factory: cst.Lambda) -> cst.Call | None:
+        """The ``field(default_factory=…)`` that calls a lambda for each object."""
+        arg = self._tree.parent(factory)
+        call = self._tree.parent(arg) if isinstance(arg, cst.Arg) else None
+        if isinstance(arg, cst.Arg) and isinstance(call, cst.Call) and arg.keyword is not None:
+            if arg.keyword.value in _FACTORIES and self._is_field(call):
+                return call
+        return None
+
+    def is_another(self, receiver: cst.BaseExpression, record: cst.Call) -> bool:
+        """Is an object surely made by another call than ``record``?"""
+        values = self._evaluator.values(receiver)
+        return bool(values) and all(
+            isinstance(v, Instance) and isinstance(v.site, cst.Call) and v.site is not record
+            for v in values
+        )
+
     def shared(self) -> Iterator[Made]:
         """The queues, locks and so on that a field makes anew for each object."""
         for name in ("field", "ib", "attrib"):

@@ -33,6 +33,8 @@ MOST_READS = 120
 """A container that is read at more places than that holds its elements out of our sight."""
 MOST_USES = 3_000
 """After so many steps the value counts as passed on."""
+DEEPEST = 4
+"""Records in records are followed that deep."""
 _TAKING = frozenset({"pop", "popleft", "get", "setdefault", "popitem"})
 _VIEWING = frozenset({"values", "items", "keys", "copy"})
 
@@ -67,10 +69,14 @@ class Uses:
 class Tracer:
     """Follows one value."""
 
-    def __init__(self, evaluator: Evaluator, references: References) -> None:
+    def __init__(
+        self, evaluator: Evaluator, references: References, around: tuple[cst.CSTNode, ...] = ()
+    ) -> None:
+        """``around``: on behalf of what is put into these values."""
         self._evaluator = evaluator
         self._tree = evaluator.tree
         self._references = references
+        self._around = around
         self._work: list[tuple[cst.CSTNode, int, bool]] = []
         self._seen: set[tuple[object, int]] = set()
         self._uses: dict[Use, None] = {}
@@ -293,11 +299,24 @@ class Tracer:
         at: cst.CSTNode,
         depth: int,
         through: bool,
+        *,
+        record: cst.Call | None = None,
     ) -> None:
-        """The objects of a class have it as an attribute that the class declares."""
+        """The objects of a class have it as an attribute that the class declares.
+
+        With ``record`` the one object has it that the call makes.
+        """
         self.use(UseKind.KEPT, declared, at, name, depth=depth, through=through)
         for read in self.reads_of_attribute(name, {cls}):
-            self.follow(read, depth, through)
+            if record is None or not self._evaluator.records.is_another(read.value, record):
+                self.follow(read, depth, through)
+
+    def others(self, node: cst.CSTNode) -> list[Use]:
+        """What is done with another value, which the one that is followed is put into."""
+        if len(self._around) >= DEEPEST or node in self._around:
+            return [Use(UseKind.PASSED, node, node)]
+        around = (*self._around, node)
+        return Tracer(self._evaluator, self._references, around).trace(node)
 
     def _is_other(self, target: cst.BaseExpression) -> bool:
         """``pool, size = make()``: is this the part that is surely not what is followed?"""
@@ -481,7 +500,10 @@ class Tracer:
         calls = self._references.calls(function)
         for site in calls:
             self.follow(site.call, depth, through)
-        if not calls or self._references.is_given_away(function):
+        field = self._evaluator.records.made_by(function)
+        if field is not None:
+            self.follow(field, depth, through)
+        elif not calls or self._references.is_given_away(function):
             self.use(UseKind.PASSED, function, node, depth=depth, through=through)
 
     def _yielded(
