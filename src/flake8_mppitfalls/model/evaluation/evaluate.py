@@ -200,7 +200,7 @@ class Evaluator:
 
     def _that_reach(self, node: cst.Name, bindings: list[Binding], scope: Scope) -> list[Binding]:
         """Those of a name's bindings in ``scope`` whose value ``node`` may read there."""
-        if len(bindings) < 2 or len(self.tree.loads[node.value]) < MANY_READS:
+        if len(bindings) < 2 or len(self.tree.loads.get(node.value, ())) < MANY_READS:
             return self.flow(scope).reaching(node, bindings)
         found = self._everywhere.get((scope, node.value))
         if found is None:
