@@ -10,14 +10,14 @@ where the question is about one platform.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.arrivals import Arrivals
 from flake8_mppitfalls.model.evaluation.frames import ANYWHERE, MOST_FRAMES, At, Frame
-from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.numbers import amounts, count_calls
 from flake8_mppitfalls.model.numbers.amounts import UNKNOWN, Amounts, merged
 from flake8_mppitfalls.model.numbers.counted_names import CountedNames
@@ -47,6 +47,8 @@ DEEPEST = 40
 """How many expressions deep an evaluation goes before nothing is known."""
 MOST_STEPS = 3_000
 _PLATFORM = ("sys.platform", "os.name", "platform.system")
+MOST_CASES = 20
+"""Of so many cases before one it is asked whether they were not taken."""
 MOST_ASKED = 3
 """So many tests deep it is asked whether a place can be reached at all."""
 
@@ -124,10 +126,23 @@ class Counts:
         try:
             return all(
                 self._may_come_out(test, truth, frame)
-                for test, truth in self._conditions.holding(node)
+                for test, truth in (*self._conditions.holding(node), *self._cases(node))
             )
         finally:
             self._asking -= 1
+
+    def _cases(self, node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, bool]]:
+        """The cases of a ``match`` of its function that were taken, or not, on the way to it."""
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, cst.FunctionDef):
+                return
+            match = self._tree.parent(parent)
+            if isinstance(parent, cst.MatchCase) and isinstance(match, cst.Match):
+                yield parent, True
+                for case in match.cases[:MOST_CASES]:
+                    if case is parent:
+                        break
+                    yield case, False
 
     def values(self, node: cst.CSTNode) -> Values:
         """What kind of thing an expression may be."""
@@ -241,12 +256,24 @@ class Counts:
         if name in count_calls.TEXTS:
             return (amounts.SOME_TEXT,)
         index = node.slice[0].slice.value
-        found = self.looked_up(node.value, index)
+        found = self.looked_up(node.value, self._given(index, at.frame))
         if not found and self._evaluator.text(index) != self._key(index):
             return UNKNOWN  # the dict has no entry for the platform
         if not found and (self._is_stored(node) or self._is_of_dict(node, index)):
             return UNKNOWN
         return found or self.of_values(self._evaluator.values(node))
+
+    def _given(self, node: cst.BaseExpression, frame: Frame | None) -> cst.BaseExpression:
+        """A parameter as a certain call gives it; anything else as it is."""
+        function = frame.function if frame is not None else None
+        if not isinstance(node, cst.Name) or not isinstance(function, cst.FunctionDef):
+            return node
+        bindings = self._tree.lookup(node)
+        if len(bindings) != 1 or bindings[0].scope.node is not function:
+            return node
+        names = positional_names(function.params)
+        assert frame is not None
+        return argument(frame.call, names, node.value, skip=frame.skip) or node
 
     def _key(self, index: cst.BaseExpression) -> str | None:
         """The string by which a dict is asked: a constant, or ``sys.platform``."""

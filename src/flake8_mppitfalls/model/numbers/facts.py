@@ -160,8 +160,14 @@ def matched(
     parts: Sequence[cst.MatchPattern] = [pattern]
     if isinstance(pattern, cst.MatchOr):
         parts = [element.pattern for element in pattern.patterns]
-    if (truth and len(parts) > 1) or (not truth and case.guard is not None):
-        return  # one of several: nobody knows which
+    if not truth and case.guard is not None:
+        return
+    if truth and len(parts) > 1:
+        key = key_of(subject)
+        if key and all(isinstance(part, cst.MatchValue) for part in parts):
+            groups = [evaluate(part.value) for part in parts if isinstance(part, cst.MatchValue)]
+            yield Said(Fact(key, "in", amounts.merged(*groups)), subject)
+        return
     for part in parts:
         if isinstance(part, (cst.MatchValue, cst.MatchSingleton)):
             yield from _related(subject, "==" if truth else "!=", part.value, evaluate)
