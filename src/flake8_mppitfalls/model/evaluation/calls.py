@@ -107,6 +107,8 @@ class Calls:
         if isinstance(value, BoundMethod):
             return self._function_call(value.node, call)
         if isinstance(value, Class):
+            if "typing.TypedDict" in self._evaluator.classes.external_bases(value.node):
+                return (Container(call, "dict"),)
             return (self._evaluator.instance(value.node, call),)
         if isinstance(value, Lambda):
             return self._evaluator.values(value.node.body)
@@ -208,11 +210,11 @@ class Calls:
     def _function_call(self, function: cst.FunctionDef, call: cst.Call) -> Values:
         if self.is_opaque(function):
             return (UNKNOWN,)
-        if function.asynchronous is not None:
-            return (Coroutine(call, function),)
         scope = self._evaluator.tree.scopes[function]
         if scope.is_generator:
             return (Generator(call, function),)
+        if function.asynchronous is not None:
+            return (Coroutine(call, function),)
         return self._evaluator.returned(function)
 
     def is_opaque(self, function: cst.FunctionDef) -> bool:

@@ -315,8 +315,11 @@ class Containers:
         for arg in call.args:
             if arg.star:
                 continue
-            if arg.keyword is None or name == "dict":
+            if arg.keyword is None or name == "dict" or self._makes_typed_dict(call):
                 yield arg.value, name not in {"itertools.repeat"} and arg.keyword is None
+
+    def _makes_typed_dict(self, call: cst.Call) -> bool:
+        return any(isinstance(value, Class) for value in self._evaluator.values(call.func))
 
     def _grown(self) -> dict[cst.CSTNode, list[tuple[cst.BaseExpression, bool]]]:
         """What ``append``, ``add``, ``d[k] = v`` and the like put into which container."""
