@@ -11,6 +11,8 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.channels.emptiness import Emptiness
 from flake8_mppitfalls.model.channels.traffic import channel_of
+from flake8_mppitfalls.model.evaluation.signatures import argument
+from flake8_mppitfalls.model.execution import caught
 from flake8_mppitfalls.model.execution.activities import Activities, Activity
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.effects import Effect
@@ -36,6 +38,7 @@ _DEEPEST = 4
 UNREAD = "it is so whenever the writers are slower, and what they write later is not read"
 ON_ITS_WAY = "what was put may still be on its way through the queue's feeder thread"
 TAKEN = "another process may take the last item first, and get() then waits for ever"
+RAISED = "another process may take the last item first, which then raises queue.Empty here"
 NOT_DONE = "what was taken from it need not be done"
 
 
@@ -83,8 +86,9 @@ class QueueEnds:
             return ""
         takers = self._entries(queue, _TAKING)
         several = self._program.concurrency.total(takers, queue.site) >= SEVERAL
-        if several:
-            return TAKEN
+        missed = self._comes_too_late(queue, decision) if several else ""
+        if missed:
+            return missed
         if self._was_told(decision) and not self._is_filled_here(queue):
             return ""
         others = [e for e in self._entries(queue, _PUTTING) if e not in entries]
@@ -118,7 +122,7 @@ class QueueEnds:
             ]
             several = self._program.concurrency.total(takers, queue.site) >= SEVERAL
             if running and (several or self._takes_here(queue, decision)):
-                return TAKEN if self._takes_here(queue, decision) else NOT_DONE
+                return self._comes_too_late(queue, decision) or NOT_DONE
             return ""
         if not writers and self._was_put_before(queue, decision.call):
             return NOT_DONE if takers and not self._takes_here(queue, decision) else ON_ITS_WAY
@@ -296,12 +300,28 @@ class QueueEnds:
 
     def _takes_here(self, queue: Made, decision: Decision) -> bool:
         """Does the code that asks also take from the queue?"""
+        return any(self._taken_here(queue, decision))
+
+    def _taken_here(self, queue: Made, decision: Decision) -> Iterator[cst.Attribute]:
+        """Where the code that asks takes from the queue."""
         owner = self._program.paths.owner(decision.node)
         reached = self._program.sides.reach((owner,)) if isinstance(owner, cst.FunctionDef) else ()
-        return any(
-            self._program.paths.owner(node) is owner or self._program.paths.owner(node) in reached
-            for node in self._nodes(queue, _TAKING)
-        )
+        for node in self._nodes(queue, _TAKING):
+            there = self._program.paths.owner(node)
+            if there is owner or there in reached:
+                yield node
+
+    def _comes_too_late(self, queue: Made, decision: Decision) -> str:
+        """What happens where the item that was seen is gone when the code takes it."""
+        calls = [self._tree.parent(node) for node in self._taken_here(queue, decision)]
+        if any(isinstance(call, cst.Call) and _waits(call) for call in calls):
+            return TAKEN
+        taken = all(any(caught.takers(self._tree, call, self._is_empty)) for call in calls if call)
+        return "" if taken else RAISED
+
+    def _is_empty(self, error: cst.BaseExpression) -> bool:
+        name = self._tree.qualified(error).rpartition(".")[2]
+        return name in {"Empty", "Exception", "BaseException"}
 
     def _put(self, step: Step) -> Iterator[cst.CSTNode]:
         """The queues that a step puts into."""
@@ -357,6 +377,17 @@ class QueueEnds:
 def _is_immediate(queue: Made) -> bool:
     """What is put into it is there at once: no feeder thread carries it."""
     return queue.kind is api.Kind.PROXY or queue.name == "SimpleQueue"
+
+
+def _waits(call: cst.Call) -> bool:
+    """Does a ``get()`` wait for as long as it takes?"""
+    if not isinstance(call.func, cst.Attribute) or call.func.attr.value != "get":
+        return False
+    parameters = ("block", "timeout")
+    block, timeout = (argument(call, parameters, parameter) for parameter in parameters)
+    if timeout is not None and not (isinstance(timeout, cst.Name) and timeout.value == "None"):
+        return False
+    return block is None or constant_truth(block) is not False
 
 
 def _is_endless(loop: cst.CSTNode) -> bool:
