@@ -105,6 +105,10 @@ class Program:
         """All worker API calls, threads' ones too (see ``Task.in_processes``)."""
         return self._tasks.all()
 
+    def tasks_given_to(self, site: cst.CSTNode) -> list[Task]:
+        """The worker API calls of the pool, executor or process that is made at ``site``."""
+        return self._tasks.given_to(site)
+
     @cached_property
     def start_methods(self) -> StartMethods:
         """By which start methods the things of this file may be started."""

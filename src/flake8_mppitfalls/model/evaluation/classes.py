@@ -62,6 +62,7 @@ class Classes:
     """Answers about the classes of one module. Cheap to make; everything is found on demand."""
 
     def __init__(self, tree: Tree) -> None:
+        self._methods: dict[cst.ClassDef, dict[cst.FunctionDef, int]] = {}
         self._tree = tree
         self._bases: dict[cst.ClassDef, tuple[list[cst.ClassDef], list[str]]] = {}
         self._mro: dict[cst.ClassDef, list[cst.ClassDef]] = {}
@@ -241,15 +242,17 @@ class Classes:
         """True for an ``Enum``, whose names are its instances."""
         return not _ENUMERATIONS.isdisjoint(self.external_bases(cls))
 
-    def methods(self, cls: cst.ClassDef) -> list[cst.FunctionDef]:
-        """All methods, inherited ones of this module too."""
-        return [
-            binding.node
-            for c in self.mro(cls)
-            for bindings in self._tree.scopes[c].bindings.values()
-            for binding in bindings
-            if isinstance(binding.node, cst.FunctionDef)
-        ]
+    def methods(self, cls: cst.ClassDef) -> dict[cst.FunctionDef, int]:
+        """All methods, inherited ones of this module too, each with its place in their order."""
+        known = self._methods.get(cls)
+        if known is None:
+            known = self._methods[cls] = {}
+            for c in self.mro(cls):
+                for bindings in self._tree.scopes[c].bindings.values():
+                    for binding in bindings:
+                        if isinstance(binding.node, cst.FunctionDef):
+                            known.setdefault(binding.node, len(known))
+        return known
 
     def subclasses(self, cls: cst.ClassDef) -> list[cst.ClassDef]:
         """The classes of this module that derive from ``cls``."""

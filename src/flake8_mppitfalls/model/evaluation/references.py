@@ -70,7 +70,7 @@ class References:
         self._holdings = Holdings(evaluator)
         self._known: dict[cst.CSTNode, list[Reference]] = {}
         self._entered: dict[cst.FunctionDef, list[cst.WithItem]] | None = None
-        self._by_class: dict[str, dict[cst.ClassDef | None, list[tuple[int, cst.Attribute]]]] = {}
+        self._by_owner: dict[str, dict[cst.CSTNode | None, list[tuple[int, cst.Attribute]]]] = {}
 
     def of(self, function: cst.CSTNode) -> list[Reference]:
         """The expressions that stand for a ``def`` or lambda, other names for it followed."""
@@ -193,7 +193,7 @@ class References:
         decorators = decorator_names(self._tree, function)
         if name == "__init__":
             yield from self._of_class(cls)
-        for node in self._places_of(name, cls):
+        for node in self._places_of(function, cls):
             for value in self._evaluator.values(node.value):
                 if isinstance(value, Result) and value.name == "super":
                     if self._is_method(node, function):
@@ -207,24 +207,33 @@ class References:
                 yield Reference(node, 0 if "staticmethod" in decorators or not bound else 1)
                 break
 
-    def _places_of(self, name: str, cls: cst.ClassDef) -> list[cst.Attribute]:
-        """Where an attribute may be one of an object of the class, or of ``super()``."""
+    def _places_of(self, function: cst.FunctionDef, cls: cst.ClassDef) -> list[cst.Attribute]:
+        """Where an attribute may be this method of an object of the class, or of ``super()``."""
+        name = function.name.value
         everywhere = self._tree.attributes.get(name, [])
         if len(everywhere) < FEW:
             return everywhere
-        by_class = self._by_class.get(name)
-        if by_class is None:
+        by_owner = self._by_owner.get(name)
+        if by_owner is None:
             cuts = self._evaluator.cuts
-            by_class = {}
+            by_owner = {}
             for place, node in enumerate(everywhere):
-                values = self._evaluator.values(node.value)
-                for owner in dict.fromkeys(class_of(value) for value in values):
-                    by_class.setdefault(owner, []).append((place, node))
+                for owner in dict.fromkeys(self._owners(node)):
+                    by_owner.setdefault(owner, []).append((place, node))
             if self._evaluator.cuts == cuts:
-                self._by_class[name] = by_class
-        owners = (None, cls, *self._evaluator.classes.subclasses(cls))
-        places = {place: node for owner in owners for place, node in by_class.get(owner, ())}
+                self._by_owner[name] = by_owner
+        owners = (None, function, cls, *self._evaluator.classes.subclasses(cls))
+        places = {place: node for owner in owners for place, node in by_owner.get(owner, ())}
         return [places[place] for place in sorted(places)]
+
+    def _owners(self, node: cst.Attribute) -> Iterator[cst.CSTNode | None]:
+        """The classes whose objects an attribute is read of; for ``super()`` the methods it is."""
+        for value in self._evaluator.values(node.value):
+            if isinstance(value, Result) and value.name == "super":
+                for method in self._evaluator.values(node):
+                    yield method.node if isinstance(method, (BoundMethod, Function)) else None
+            else:
+                yield class_of(value)
 
     def _is_method(self, node: cst.Attribute, function: cst.FunctionDef) -> bool:
         return any(

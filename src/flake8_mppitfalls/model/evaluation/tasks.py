@@ -169,6 +169,7 @@ class Tasks:
         self._tree = evaluator.tree
         self._known: dict[cst.Call, Task | None] = {}
         self._all: list[Task] | None = None
+        self._by_site: dict[cst.CSTNode, list[Task]] | None = None
 
     def all(self) -> list[Task]:
         """All worker API calls that hand over a callable, in source order."""
@@ -184,6 +185,15 @@ class Tasks:
             self._known[call] = None  # met again while its receiver is evaluated
             self._known[call] = self._find(call) if self._may_be_one(call) else None
         return self._known[call]
+
+    def given_to(self, site: cst.CSTNode) -> list[Task]:
+        """The tasks of what is made at ``site``, its own one first: a target, an initializer."""
+        if self._by_site is None:
+            self._by_site = {}
+            for task in self.all():
+                for maker in dict.fromkeys((task.call, *(made.site for made in task.receivers))):
+                    self._by_site.setdefault(maker, []).append(task)
+        return self._by_site.get(site, [])
 
     def _may_be_one(self, call: cst.Call) -> bool:
         if not call.args:

@@ -92,8 +92,9 @@ class Attributes:
         cls = owner.cls
         if cls is None:
             return
-        own = self._stores()
-        for method in self._evaluator.classes.methods(cls):
+        own, order = self._stores(), self._evaluator.classes.methods(cls)
+        setters = order.keys() & self._setting.get(name, {}).keys()
+        for method in sorted(setters, key=order.__getitem__):
             for store in own.get(method, {}).get(name, ()):
                 yield self._content(store, owner)
         for store in self._outside.get(cls, {}).get(name, ()):
@@ -453,7 +454,7 @@ class Attributes:
         """The methods of the class that set the attribute, or call one that does."""
         known = self._setters_of.get((cls, name))
         if known is None:
-            order = {m: i for i, m in enumerate(self._evaluator.classes.methods(cls))}
+            order = self._evaluator.classes.methods(cls)
             found = order.keys() & self._setting.get(name, {}).keys()
             for _ in range(DEEPEST):
                 names = {m.name.value for m in found}

@@ -419,9 +419,8 @@ def _globals_of_workers(program: Program, constructor: Constructor) -> set[str]:
     """The names of the module that the workers of a pool read."""
     functions = [
         function
-        for task in program.tasks
-        if task.call is constructor.call
-        or any(made.site is constructor.made.site for made in task.receivers)
+        for site in {constructor.call, constructor.made.site}
+        for task in program.tasks_given_to(site)
         for function in program.sides.functions(program.values(task.callable))
     ]
     found: set[str] = set()
