@@ -70,7 +70,7 @@ class References:
         self._holdings = Holdings(evaluator)
         self._known: dict[cst.CSTNode, list[Reference]] = {}
         self._entered: dict[cst.FunctionDef, list[cst.WithItem]] | None = None
-        self._by_owner: dict[str, dict[cst.CSTNode | None, list[tuple[int, cst.Attribute]]]] = {}
+        self._by_owner: dict[str, dict[cst.CSTNode, list[tuple[int, cst.Attribute]]]] = {}
 
     def of(self, function: cst.CSTNode) -> list[Reference]:
         """The expressions that stand for a ``def`` or lambda, other names for it followed."""
@@ -222,18 +222,20 @@ class References:
                     by_owner.setdefault(owner, []).append((place, node))
             if self._evaluator.cuts == cuts:
                 self._by_owner[name] = by_owner
-        owners = (None, function, cls, *self._evaluator.classes.subclasses(cls))
+        owners = (function, cls, *self._evaluator.classes.subclasses(cls))
         places = {place: node for owner in owners for place, node in by_owner.get(owner, ())}
         return [places[place] for place in sorted(places)]
 
-    def _owners(self, node: cst.Attribute) -> Iterator[cst.CSTNode | None]:
+    def _owners(self, node: cst.Attribute) -> Iterator[cst.CSTNode]:
         """The classes whose objects an attribute is read of; for ``super()`` the methods it is."""
         for value in self._evaluator.values(node.value):
-            if isinstance(value, Result) and value.name == "super":
+            cls = class_of(value)
+            if cls is not None:
+                yield cls
+            elif isinstance(value, Result) and value.name == "super":
                 for method in self._evaluator.values(node):
-                    yield method.node if isinstance(method, (BoundMethod, Function)) else None
-            else:
-                yield class_of(value)
+                    if isinstance(method, (BoundMethod, Function)):
+                        yield method.node
 
     def _is_method(self, node: cst.Attribute, function: cst.FunctionDef) -> bool:
         return any(

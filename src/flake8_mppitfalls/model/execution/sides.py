@@ -6,6 +6,7 @@ The call graph of the module, by reference: a function that another one names ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -64,20 +65,25 @@ class Sides:
     def entries(self) -> list[Entry]:
         """The functions handed to worker APIs that start processes, and ``run`` of ``Process``."""
         if self._entries is None:
-            found = []
+            found: dict[Entry, None] = {}
             for task in self._tasks.all():
                 if not task.in_processes or task.shape.role in ("initializer", "manager"):
                     continue
                 for function in self.functions(self._evaluator.values(task.callable)):
-                    found.append(Entry(function, task))
+                    found[Entry(function, task)] = None
             for cls in self._tree.nodes(cst.ClassDef):
                 maker = self._evaluator.classes.maker(cls)
                 if maker is not None and maker.makes is api.Kind.PROCESS:
                     run = self._evaluator.classes.method(cls, "run")
-                    if run is not None and Entry(run, None) not in found:
-                        found.append(Entry(run, None))
-            self._entries = found
+                    if run is not None:
+                        found[Entry(run, None)] = None
+            self._entries = list(found)
         return self._entries
+
+    @cached_property
+    def entered(self) -> frozenset[cst.CSTNode]:
+        """The functions of the entries."""
+        return frozenset(entry.function for entry in self.entries())
 
     def entries_of(self, function: cst.CSTNode) -> list[Entry]:
         """The entries, initializers too, by which a worker comes to run a function."""

@@ -285,8 +285,7 @@ def _is_called_in_parent(program: Program, function: cst.CSTNode | None) -> bool
         return False
     if function.name.value in _CONSTRUCTORS | _STATE:
         return True
-    entries = {entry.function for entry in program.sides.entries()}
-    return function not in entries and function in program.sides.parents
+    return function not in program.sides.entered and function in program.sides.parents
 
 
 def _is_assigned_in_parent(program: Program, family: set[cst.ClassDef], name: str) -> bool:

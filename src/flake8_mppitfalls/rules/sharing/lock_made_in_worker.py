@@ -117,7 +117,7 @@ def _is_in_worker(program: Program, node: cst.CSTNode) -> bool:
     functions = list(sides.functions_around(node))
     if not any(f in sides.workers or f in sides.initializers for f in functions):
         return False
-    entries = {entry.function for entry in sides.entries()}
+    entries = sides.entered
     for function in functions:
         if isinstance(function, cst.FunctionDef) and function not in entries:
             calls = program.references.calls(function)
