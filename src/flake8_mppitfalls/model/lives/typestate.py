@@ -59,10 +59,10 @@ _ERRORS = {
 DEEPEST = 30
 """How many calls deep something is followed before its state is unknown."""
 
-MOST_STATES = 120
+MOST_STATES = 60
 """With more states after one event, nothing is known of the thing there."""
 
-MOST_MEETING = 400
+MOST_MEETING = 60
 """So it is with more states where paths meet."""
 
 
