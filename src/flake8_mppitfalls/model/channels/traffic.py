@@ -44,6 +44,7 @@ class Traffic:
         self._tree = program.tree
         self._receivers: dict[cst.CSTNode, tuple[Channel, ...]] = {}
         self._calls: dict[str, dict[Channel, list[cst.Call]]] = {}
+        self._members: dict[str, dict[Channel, list[cst.Attribute]]] = {}
         passes = program.runs.in_program
         self.taken: Effect[Channel] = Effect(program.runs, self._taken, passes)
         """What a step takes from."""
@@ -109,14 +110,18 @@ class Traffic:
 
     def members(self, channel: Channel, names: Iterable[str]) -> list[cst.Attribute]:
         """The same methods where they are not called, but named: ``iter(queue.get, None)``."""
-        found = []
-        for name in names:
+        return [node for name in names for node in self._members_by_channel(name).get(channel, ())]
+
+    def _members_by_channel(self, name: str) -> dict[Channel, list[cst.Attribute]]:
+        known = self._members.get(name)
+        if known is None:
+            known = self._members[name] = {}
             for node in self._tree.attributes.get(name, ()):
                 parent = self._tree.parent(node)
                 if isinstance(parent, cst.Call) and parent.func is node:
                     continue
                 if node in self._tree.shorthands.methods:
                     continue
-                if channel in self.channels(node.value):
-                    found.append(node)
-        return found
+                for channel in self.channels(node.value):
+                    known.setdefault(channel, []).append(node)
+        return known

@@ -14,13 +14,9 @@ from flake8_mppitfalls.syntax.scopes import STARRED, Bound, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import TypeAlias
 
     from flake8_mppitfalls.syntax.scopes import Scope
     from flake8_mppitfalls.syntax.tree import Tree
-
-    _Groups: TypeAlias = "dict[cst.ClassDef | None, list[int]]"
-    """Places by the class to whose own object they belong, if that is all they may belong to."""
 
 
 _ENUMERATIONS = frozenset(
@@ -74,8 +70,7 @@ class Classes:
         self._makers: dict[cst.ClassDef, api.Maker | None] = {}
         self._stores: dict[str, list[Store]] = {}
         self._stores_in: dict[str, dict[Scope, list[Store]]] = {}
-        self._near_attributes: dict[str, _Groups] = {}
-        self._near_stores: dict[str, _Groups] = {}
+        self._near: dict[str, dict[cst.ClassDef | None, list[int]]] = {}
 
     def of_method(self, function: cst.CSTNode) -> cst.ClassDef | None:
         """The class whose body directly holds ``function``."""
@@ -298,43 +293,23 @@ class Classes:
                 known.setdefault(self._tree.function_of(store.node), []).append(store)
         return known.get(scope, [])
 
-    def attributes_near(self, name: str, classes: Iterable[cst.ClassDef]) -> list[cst.Attribute]:
-        """The places of an attribute that may be one of some classes, or of their relatives.
-
-        That is all of them but those of ``self`` in a method of another class.
-        """
-        everywhere = self._tree.attributes.get(name, [])
-        count = len(everywhere)
-        return [
-            everywhere[i]
-            for i in self._near(name, count, everywhere, self._near_attributes, classes)
-        ]
-
     def stores_near(self, name: str, classes: Iterable[cst.ClassDef]) -> list[Store]:
-        """The assignments among those places."""
-        stores = self.stores(name)
-        nodes = (store.node for store in stores)
-        return [stores[i] for i in self._near(name, len(stores), nodes, self._near_stores, classes)]
+        """The assignments to an attribute that may be one of some classes, or of their relatives.
 
-    def _near(
-        self,
-        name: str,
-        count: int,
-        nodes: Iterable[cst.Attribute],
-        known: dict[str, _Groups],
-        classes: Iterable[cst.ClassDef],
-    ) -> Sequence[int]:
-        """The places among so many ``nodes`` of those that are near to the classes."""
-        if count < FEW:
-            return range(count)
-        if name not in known:
-            groups = known[name] = {}
-            for place, node in enumerate(nodes):
-                groups.setdefault(self._own_class(node.value), []).append(place)
+        That is all of them but those to ``self`` in a method of another class.
+        """
+        everywhere = self.stores(name)
+        if len(everywhere) < FEW:
+            return everywhere
+        if name not in self._near:
+            groups = self._near[name] = {}
+            for place, store in enumerate(everywhere):
+                groups.setdefault(self._own_class(store.node.value), []).append(place)
         family: dict[cst.ClassDef | None, None] = {None: None}
         for cls in classes:
             family.update(dict.fromkeys((*self.mro(cls), *self.subclasses(cls))))
-        return sorted(place for cls in family for place in known[name].get(cls, ()))
+        places = sorted(place for cls in family for place in self._near[name].get(cls, ()))
+        return [everywhere[place] for place in places]
 
     def _own_class(self, receiver: cst.BaseExpression) -> cst.ClassDef | None:
         """The class of the method whose own object, and nothing else, a name stands for."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.evaluation.classes import decorator_names
+from flake8_mppitfalls.model.evaluation.classes import FEW, decorator_names
 from flake8_mppitfalls.model.evaluation.overwriting import Overwriting
 from flake8_mppitfalls.model.values import (
     UNKNOWN,
@@ -29,7 +29,7 @@ from flake8_mppitfalls.model.values import (
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
 
     from flake8_mppitfalls.model.evaluation.classes import Store
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
@@ -48,6 +48,7 @@ class Members:
         self._overwriting = Overwriting(evaluator)
         self._attributes: dict[object, Values] = {}
         self._stores: dict[tuple[cst.ClassDef, str], list[Store]] = {}
+        self._of_class: dict[str, dict[cst.ClassDef, list[int]]] = {}
         self._of_made: dict[str, dict[cst.CSTNode, list[cst.Attribute]]] = {}
 
     def of_made(self, site: cst.CSTNode, name: str) -> list[cst.Attribute]:
@@ -59,6 +60,28 @@ class Members:
                 for made in dict.fromkeys(v.site for v in values if isinstance(v, Made)):
                     found.setdefault(made, []).append(node)
         return self._of_made[name].get(site, [])
+
+    def of_classes(self, name: str, classes: Set[cst.ClassDef]) -> list[cst.Attribute]:
+        """Where an attribute is one of an object of some classes, or of their relatives."""
+        everywhere = self._evaluator.tree.attributes.get(name, [])
+        if len(everywhere) < FEW:
+            return everywhere
+        known = self._of_class.get(name)
+        if known is None:
+            cuts = self._evaluator.cuts
+            known = {}
+            for place, node in enumerate(everywhere):
+                values = self._evaluator.values(node.value)
+                for cls in dict.fromkeys(class_of(value) for value in values):
+                    if cls is not None:
+                        known.setdefault(cls, []).append(place)
+            if self._evaluator.cuts == cuts:
+                self._of_class[name] = known
+        family: dict[cst.ClassDef, None] = {}
+        for cls in classes:
+            family.update(dict.fromkeys((*self._classes.mro(cls), *self._classes.subclasses(cls))))
+        places = {place for cls in family for place in known.get(cls, ())}
+        return [everywhere[place] for place in sorted(places)]
 
     def of(self, value: Value, name: str, node: cst.CSTNode) -> Values:
         """The attribute ``name`` of a value; ``node`` is where it is read."""

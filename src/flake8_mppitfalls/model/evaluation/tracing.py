@@ -349,7 +349,7 @@ class Tracer:
     def reads_of_attribute(self, name: str, classes: set[cst.ClassDef]) -> list[cst.Attribute]:
         """Where ``x.name`` is read for an ``x`` whose class is one of ``classes`` or related."""
         reads = []
-        for node in self._evaluator.classes.attributes_near(name, classes):
+        for node in self._evaluator.members.of_classes(name, classes):
             if self._evaluator.classes.store_of(node) is not None:
                 continue
             if self._classes_of(node.value) & classes:

@@ -72,22 +72,24 @@ class Daemons:
     def process_entries(self) -> Iterator[tuple[Entry, Made]]:
         """The functions that run in daemonic processes, and the process."""
         program = self._program
-        made = program.made.get(api.Kind.PROCESS, ())
+        classes = program.evaluator.classes
+        by_class: dict[cst.ClassDef, list[Made]] = {}
+        by_run: dict[cst.FunctionDef | None, list[Made]] = {}
+        for made in program.made.get(api.Kind.PROCESS, ()):
+            if made.cls is not None:
+                by_class.setdefault(made.cls, []).append(made)
+                by_run.setdefault(classes.method(made.cls, "run"), []).append(made)
         for entry in program.sides.entries():
             if entry.task is not None:
                 if entry.task.shape.role != "process":
                     continue
                 found = list(entry.task.receivers)
-                if entry.task.call.func is not None and found and found[0].is_declared:
+                if found and found[0].is_declared and found[0].cls is not None:
                     # ``super().__init__(target=…)``: each object of the class
-                    found = [m for m in made if m.cls is found[0].cls]
+                    found = by_class.get(found[0].cls, [])
             else:
-                classes = program.evaluator.classes
-                found = [
-                    m
-                    for m in made
-                    if m.cls is not None and classes.method(m.cls, "run") is entry.function
-                ]
+                assert isinstance(entry.function, cst.FunctionDef)
+                found = by_run.get(entry.function, [])
             process = next((m for m in found if self.is_daemonic(m)), None)
             if process is not None:
                 yield entry, process
@@ -125,36 +127,39 @@ class Daemons:
         """``def __init__(self, **options): super().__init__(**options)``."""
         constructor = self._constructor(cls)
         extra = constructor.params.star_kwarg if constructor is not None else None
-        return extra is not None and any(
+        if constructor is None or extra is None:
+            return False
+        return any(
             arg.star == "**"
             and isinstance(arg.value, cst.Name)
             and arg.value.value == extra.name.value
-            for call in self._tree.calls_of.get("__init__", ())
-            if self._tree.function_of(call).node is constructor
+            for call in self._tree.calls_in(self._tree.scopes[constructor], "__init__")
             for arg in call.args
         )
 
     def _is_made_daemonic(self, cls: cst.ClassDef) -> bool:
         """Does the constructor of a subclass say so?"""
-        family = self._program.evaluator.classes.mro(cls)
-        for store in self._program.evaluator.classes.stores("daemon"):
-            if store.value is not None and self._is_true(store.value):
-                if self._method_of(store.node, "__init__") in family:
-                    return True
-        for call in self._tree.calls_of.get("__init__", ()):
-            if self._method_of(call, "__init__", "__post_init__") in family:
-                for arg in call.args:
-                    if arg.keyword is not None and arg.keyword.value == "daemon":
-                        if self._is_true(arg.value):
-                            return True
+        for c in self._program.evaluator.classes.mro(cls):
+            for method in self._methods(c, "__init__", "__post_init__"):
+                scope = self._tree.scopes[method]
+                for call in self._tree.calls_in(scope, "__init__"):
+                    for arg in call.args:
+                        if arg.keyword is not None and arg.keyword.value == "daemon":
+                            if self._is_true(arg.value):
+                                return True
+            for method in self._methods(c, "__init__"):
+                scope = self._tree.scopes[method]
+                for store in self._program.evaluator.classes.stores_in(scope, "daemon"):
+                    if store.value is not None and self._is_true(store.value):
+                        return True
         return False
 
-    def _method_of(self, node: cst.CSTNode, *names: str) -> cst.ClassDef | None:
-        """The class in one of whose methods, of these names, a place stands."""
-        function = self._tree.function_of(node).node
-        if isinstance(function, cst.FunctionDef) and function.name.value in names:
-            return self._program.evaluator.classes.of_method(function)
-        return None
+    def _methods(self, cls: cst.ClassDef, *names: str) -> Iterator[cst.FunctionDef]:
+        """The methods of these names that the class itself has."""
+        for name in names:
+            for binding in self._tree.scopes[cls].bindings.get(name, ()):
+                if isinstance(binding.node, cst.FunctionDef):
+                    yield binding.node
 
     def _is_true(self, node: cst.CSTNode | None) -> bool:
         return is_always(self._program.values(node), True)

@@ -82,9 +82,7 @@ class Handovers:
             for binding in self._tree.scopes[c].bindings.get("__init__", ()):
                 if not isinstance(binding.node, cst.FunctionDef):
                     continue
-                for call in self._tree.nodes(cst.Call):
-                    if not self._tree.is_within(call, binding.node):
-                        continue
+                for call in self._tree.walk(binding.node):
                     if isinstance(self._tree.parent(call), cst.Assign):
                         for value in self._program.values(call):
                             if isinstance(value, Made) and value.site is call:

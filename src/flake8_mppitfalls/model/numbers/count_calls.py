@@ -20,6 +20,7 @@ from flake8_mppitfalls.model.numbers.amounts import (
     merged,
 )
 from flake8_mppitfalls.model.values import Container, External, Function, Lambda, Result
+from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
@@ -180,15 +181,21 @@ def _steps(ends: list[float | None]) -> bool:
     return len(ends) < 3 or ends[2] != 0
 
 
-def of_parsed(counts: Counts, tree: Tree, value: ResultMember) -> Amounts:
+def of_parsed(counts: Counts, value: ResultMember) -> Amounts:
     """``args.jobs``: the ``default`` that ``add_argument`` gives, whatever else the user says."""
     if not value.receiver.name.rpartition(".")[2].startswith("parse_"):
         return UNKNOWN
-    groups: list[Amounts] = []
+    calls = counts.options.get(value.name, ())
+    return merged(*(_parsed_default(counts, call) for call in calls), UNKNOWN)
+
+
+def options(tree: Tree) -> dict[str, list[cst.Call]]:
+    """The calls of ``add_argument()``, by what they set."""
+    found: dict[str, list[cst.Call]] = {}
     for call in tree.calls_of.get("add_argument", ()):
-        if value.name in _destinations(call):
-            groups.append(_parsed_default(counts, call))
-    return merged(*groups, UNKNOWN)
+        for name in _destinations(call):
+            found.setdefault(name, []).append(call)
+    return found
 
 
 def of_option(counts: Counts, tree: Tree, function: cst.CSTNode, name: str) -> Amounts:
@@ -210,7 +217,7 @@ def _destinations(call: cst.Call, *, plain_first: bool = False) -> set[str]:
     names: list[str] = []
     for arg in call.args:
         if isinstance(arg.value, cst.SimpleString):
-            text = arg.value.evaluated_value
+            text = literal(arg.value)
             if isinstance(text, str):
                 if arg.keyword is not None and arg.keyword.value == "dest":
                     return {text}

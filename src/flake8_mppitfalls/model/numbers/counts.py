@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -92,6 +93,11 @@ class Counts:
         self._cut = 0
         self._steps = 0
         self._asking = 0
+
+    @cached_property
+    def options(self) -> dict[str, list[cst.Call]]:
+        """The calls that declare the options of the command line, by what they set."""
+        return count_calls.options(self._tree)
 
     # -- questions -----------------------------------------------------------------------------
 
@@ -349,7 +355,7 @@ class Counts:
         if isinstance(value, Result) and isinstance(value.site, cst.Call):
             return count_calls.of_external(self, value.name, value.site, ANYWHERE)
         if isinstance(value, ResultMember):
-            return count_calls.of_parsed(self, self._tree, value)
+            return count_calls.of_parsed(self, value)
         return UNKNOWN
 
     # -- calls ---------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Value
     from flake8_mppitfalls.syntax.flow import Point
+    from flake8_mppitfalls.syntax.scopes import Scope
 
 LOCK_KINDS = frozenset({api.Kind.LOCK, api.Kind.SEMAPHORE, api.Kind.CONDITION})
 _WITH_LOCK = frozenset({api.Kind.VALUE, api.Kind.ARRAY})
@@ -37,6 +38,7 @@ class Locking:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._tree = program.tree
+        self._known: dict[Scope, tuple[set[Point], set[Point]]] = {}
 
     def is_held(self, node: cst.CSTNode, depth: int = 0) -> bool:
         """True if a lock is held at ``node``, here or by all callers; or may be."""
@@ -95,31 +97,31 @@ class Locking:
     def _is_acquired(self, node: cst.CSTNode) -> bool:
         """Does every path to ``node`` pass an ``acquire()`` with no ``release()`` after it?"""
         scope = self._tree.function_of(node)
-        acquired = self._points("acquire", node) | self._points("enter_context", node)
+        acquired, released = self._points(scope)
         if not acquired:
             return False
-        released = self._points("release", node)
         flow = self._program.evaluator.flow(scope)
         return always_passes(flow, flow.points_of(node), acquired, undone_by=released)
 
-    def _points(self, method: str, node: cst.CSTNode) -> set[Point]:
-        """Where a lock is acquired or released in the function that holds ``node``."""
-        scope = self._tree.function_of(node)
-        flow = self._program.evaluator.flow(scope)
-        found: set[Point] = set()
-        for call in self._tree.calls_of.get(method, ()):
-            if self._tree.function_of(call) is not scope or not isinstance(
-                call.func, cst.Attribute
-            ):
-                continue
-            lock: cst.CSTNode = call.func.value
-            if method == "enter_context" and call.args:
-                lock = call.args[0].value
-            if self.may_be_lock(lock):
-                found.update(flow.points_of(call))
-                if method == "acquire":
-                    found.update(flow.points_of(self._asked(lock, call)))
-        return found
+    def _points(self, scope: Scope) -> tuple[set[Point], set[Point]]:
+        """Where locks are acquired, and where they are released, in one function."""
+        known = self._known.get(scope)
+        if known is None:
+            flow = self._program.evaluator.flow(scope)
+            known = self._known[scope] = (set(), set())
+            for number, method in enumerate(("acquire", "release", "enter_context")):
+                for call in self._tree.calls_in(scope, method):
+                    lock: cst.CSTNode | None = None
+                    if method == "enter_context":
+                        lock = call.args[0].value if call.args else None
+                    elif isinstance(call.func, cst.Attribute):
+                        lock = call.func.value
+                    if lock is None or not self.may_be_lock(lock):
+                        continue
+                    known[number % 2].update(flow.points_of(call))
+                    if method == "acquire":
+                        known[0].update(flow.points_of(self._asked(lock, call)))
+        return known
 
     def _asked(self, lock: cst.CSTNode, call: cst.Call) -> cst.CSTNode:
         """``if lock is not None:`` before ``lock.acquire()``: where there is none, none is held."""

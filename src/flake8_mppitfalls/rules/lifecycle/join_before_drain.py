@@ -174,13 +174,11 @@ def _own_joins(program: Program, process: Made) -> Iterator[cst.Call]:
     """``self.join()``, ``super().join()``, ``Process.join(self)`` in a method of its class."""
     if process.cls is None:
         return
-    methods = program.evaluator.classes.methods(process.cls)
-    for node in program.tree.attributes.get("join", ()):
-        call = program.tree.parent(node)
-        if isinstance(call, cst.Call) and call.func is node:
-            method = program.tree.function_of(call).node
-            if method in methods and _is_own(program, process, node.value, call):
-                yield call
+    for method in program.evaluator.classes.methods(process.cls):
+        for call in program.tree.calls_in(program.tree.scopes[method], "join"):
+            if isinstance(call.func, cst.Attribute):
+                if _is_own(program, process, call.func.value, call):
+                    yield call
 
 
 def _is_own(program: Program, process: Made, receiver: cst.BaseExpression, call: cst.Call) -> bool:
@@ -313,9 +311,9 @@ class _Case:
     def _is_read_after(self, join: cst.Call) -> bool:
         paths = self._program.paths
         return any(
-            join in self._joins.at(step)
+            paths.first_before(node, lambda step: join in self._joins.at(step))
             for node in self._parent_reads()
-            for step in paths.before(node)
+            if paths.may_follow(node, join)
         )
 
     def _parent_reads(self) -> Iterator[cst.CSTNode]:

@@ -119,11 +119,10 @@ class ProcessInitNotCalled(Rule):
 
     def _calls_base(self, program: Program, function: cst.FunctionDef) -> bool:
         reached = program.sides.reach([function])
-        calls = program.tree.calls_of.get("__init__", ())
         return any(
-            any(f in reached for f in program.sides.functions_around(call))
-            and self._is_base_init(program, call)
-            for call in calls
+            self._is_base_init(program, call)
+            for other in reached
+            for call in program.tree.calls_in(program.tree.scopes[other], "__init__")
         )
 
     def _is_base_init(self, program: Program, call: cst.Call) -> bool:
@@ -171,9 +170,7 @@ class ProcessInitNotCalled(Rule):
         scope = tree.scopes[init]
         names = positional_names(init.params)
         calls = [
-            call
-            for call in tree.calls_of.get("__init__", ())
-            if tree.function_of(call) is scope and self._is_base_init(program, call)
+            call for call in tree.calls_in(scope, "__init__") if self._is_base_init(program, call)
         ]
         if not calls or not names:
             return
@@ -184,10 +181,8 @@ class ProcessInitNotCalled(Rule):
                 continue
             if attribute == "name" and any(_gives(call, "name") for call in calls):
                 continue
-            for store in evaluator.classes.stores(attribute):
+            for store in evaluator.classes.stores_in(scope, attribute):
                 node = store.node
-                if tree.function_of(node) is not scope:
-                    continue
                 if not isinstance(node.value, cst.Name) or node.value.value != names[0]:
                     continue
                 if _reaches(flow.entry, flow.points_of(node), barriers):

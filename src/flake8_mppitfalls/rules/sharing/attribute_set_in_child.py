@@ -293,14 +293,14 @@ def _is_assigned_in_parent(program: Program, family: set[cst.ClassDef], name: st
         program.sides.is_parent_code(node)
         and not _is_in_constructor(program, node)
         and _is_of(program, node, family)
-        for node in program.evaluator.classes.attributes_near(name, family)
+        for node in program.evaluator.members.of_classes(name, family)
         if program.evaluator.classes.store_of(node) is not None
     )
 
 
 def _is_read_in_parent(program: Program, family: set[cst.ClassDef], name: str) -> bool:
     """Does code of the parent read the attribute of an object whose process was started?"""
-    for node in program.evaluator.classes.attributes_near(name, family):
+    for node in program.evaluator.members.of_classes(name, family):
         if program.changes.is_only_changed(node) or not program.sides.is_parent_code(node):
             continue
         if _is_in_constructor(program, node) or not _is_of(program, node, family):

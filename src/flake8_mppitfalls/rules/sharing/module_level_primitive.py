@@ -92,9 +92,13 @@ class ModuleLevelPrimitive(Rule):
         if not program.sides.entries():
             return
         names = {name: _made_at_import(program, name) for name in _candidates(program)}
+        called: dict[cst.CSTNode, list[tuple[str, str]]] = {}
         for name, things in names.items():
             for attribute, made in things.items():
-                yield from self._of(program, name, attribute, made, names)
+                called.setdefault(made.site, []).append((name, attribute))
+        for name, things in names.items():
+            for attribute, made in things.items():
+                yield from self._of(program, name, attribute, made, called[made.site])
         yield from self._of_classes(program)
 
     def _of(
@@ -103,15 +107,15 @@ class ModuleLevelPrimitive(Rule):
         name: str,
         attribute: str,
         made: Made,
-        names: dict[str, dict[str, Made]],
+        called: list[tuple[str, str]],
     ) -> Iterator[Finding]:
+        """``called`` are the names and attributes that the thing goes by."""
         state = program.module_state
         first = state.first_worker_reads(name, attribute)
         in_parent = any(
             state.is_used_in_parent(other, its)
-            for other, things in names.items()
-            for its, same in things.items()
-            if same.site is made.site and (other != name or its == attribute)
+            for other, its in called
+            if other != name or its == attribute
         )
         what = f"{name}.{attribute}" if attribute else name
         yield from self._found(program, what, made, first, state.reads(name), in_parent)
