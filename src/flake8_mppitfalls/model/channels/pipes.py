@@ -13,6 +13,7 @@ from flake8_mppitfalls.model.channels.traffic import channel_of
 from flake8_mppitfalls.model.evaluation.containers import ADDING
 from flake8_mppitfalls.model.pickling.parts import Parts
 from flake8_mppitfalls.model.values import BoundMethod, Class, Function, Made
+from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -158,49 +159,69 @@ class Pipes:
 
     def closers(self, channel: Channel) -> list[cst.CSTNode]:
         """The places where an end is closed, or may be: by code that nobody knows, too."""
-        channels = self._program.traffic.channels
-        found: list[cst.CSTNode] = []
+        gifts = {gift.call for gift in self.gifts(channel)}
+        return [
+            *self._closing.get(channel, ()),
+            *self._rebound(channel),
+            *(
+                call
+                for call in self._handed_on.get(channel, ())
+                if not any(self._tree.is_within(call, gift) for gift in gifts)
+            ),
+        ]
+
+    @cached_property
+    def _closing(self) -> dict[Channel, list[cst.CSTNode]]:
+        found: dict[Channel, list[cst.CSTNode]] = {}
         for name in _CLOSING:
             for node in self._tree.attributes.get(name, ()):
-                if channel in channels(node.value):
-                    call = self._tree.parent(node)
-                    found.append(call if isinstance(call, cst.Call) else node)
+                call = self._tree.parent(node)
+                for channel in self._program.traffic.channels(node.value):
+                    found.setdefault(channel, []).append(
+                        call if isinstance(call, cst.Call) else node
+                    )
         for item in self._tree.nodes(cst.WithItem):
-            if channel in channels(item.item):
-                found.append(item)
+            for channel in self._program.traffic.channels(item.item):
+                found.setdefault(channel, []).append(item)
         for statement in self._tree.nodes(cst.Del):
-            if any(self._names(node, channel) for node in self._tree.walk(statement.target)):
-                found.append(statement)
-        found += self._rebound(channel)
-        found += self._handed_on(channel)
+            for part in self._tree.walk(statement.target):
+                if isinstance(part, (cst.Name, cst.Attribute)):
+                    for channel in self._program.traffic.channels(part):
+                        found.setdefault(channel, []).append(statement)
         return found
-
-    def _names(self, node: cst.CSTNode, channel: Channel) -> bool:
-        return isinstance(node, (cst.Name, cst.Attribute)) and (
-            channel in self._program.traffic.channels(node)
-        )
 
     def _rebound(self, channel: Channel) -> Iterator[cst.CSTNode]:
         """``writer = None``"""
         target = self.target_of(channel)
         if target is None:
             return
+        for assign in self._forgetting.get(dotted_name(target), ()):
+            if any(t.target.deep_equals(target) for t in assign.targets):
+                yield assign
+
+    @cached_property
+    def _forgetting(self) -> dict[str, list[cst.Assign]]:
+        """The assignments of ``None``, by what they are made to."""
+        found: dict[str, list[cst.Assign]] = {}
         for assign in self._tree.nodes(cst.Assign):
             if isinstance(assign.value, cst.Name) and assign.value.value == "None":
-                if any(t.target.deep_equals(target) for t in assign.targets):
-                    yield assign
+                for name in dict.fromkeys(dotted_name(t.target) for t in assign.targets):
+                    found.setdefault(name, []).append(assign)
+        return found
 
-    def _handed_on(self, channel: Channel) -> Iterator[cst.CSTNode]:
-        """Calls of functions from elsewhere that get the end as an argument."""
-        gifts = {gift.call for gift in self.gifts(channel)}
+    @cached_property
+    def _handed_on(self) -> dict[Channel, list[cst.CSTNode]]:
+        """Calls of functions from elsewhere that get an end as an argument."""
+        found: dict[Channel, list[cst.CSTNode]] = {}
         for call in self._tree.nodes(cst.Call):
-            if any(self._tree.is_within(call, gift) for gift in gifts) or self._is_known(call):
-                continue
+            channels: dict[Channel, None] = {}
             for arg in call.args:
                 if isinstance(arg.value, (cst.Name, cst.Attribute)):
-                    if channel in self._program.traffic.channels(arg.value):
-                        yield call
-                        break
+                    channels.update(dict.fromkeys(self._program.traffic.channels(arg.value)))
+            if channels and not self._is_known(call):
+                for channel in channels:
+                    found.setdefault(channel, []).append(call)
+        return found
 
     def _is_known(self, call: cst.Call) -> bool:
         """A call that closes nothing: of this module, or one that only looks, or keeps."""

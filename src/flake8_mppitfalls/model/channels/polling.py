@@ -121,7 +121,7 @@ class Spinning:
         """Where a function is called; for a property, where it is read."""
         cls = self._program.evaluator.classes.of_method(function)
         if cls is not None and self._program.evaluator.classes.is_property(function):
-            yield from self._program.uses.reads_of_attribute(function.name.value, cls)
+            yield from self._program.evaluator.members.reads(function.name.value, {cls})
         for site in self._program.references.calls(function):
             yield site.call
 

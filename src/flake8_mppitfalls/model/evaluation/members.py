@@ -48,6 +48,7 @@ class Members:
         self._overwriting = Overwriting(evaluator)
         self._attributes: dict[object, Values] = {}
         self._stores: dict[tuple[cst.ClassDef, str], list[Store]] = {}
+        self._reads: dict[tuple[str, frozenset[cst.ClassDef]], list[cst.Attribute]] = {}
         self._of_class: dict[str, dict[cst.ClassDef, list[int]]] = {}
         self._of_made: dict[str, dict[cst.CSTNode, list[cst.Attribute]]] = {}
 
@@ -60,6 +61,31 @@ class Members:
                 for made in dict.fromkeys(v.site for v in values if isinstance(v, Made)):
                     found.setdefault(made, []).append(node)
         return self._of_made[name].get(site, [])
+
+    def reads(self, name: str, classes: Set[cst.ClassDef]) -> list[cst.Attribute]:
+        """Where ``x.name`` is read for an ``x`` whose class is one of ``classes`` or related."""
+        key = (name, frozenset(classes))
+        known = self._reads.get(key)
+        if known is None:
+            cuts = self._evaluator.cuts
+            known = [
+                node
+                for node in self.of_classes(name, classes)
+                if self._classes.store_of(node) is None and self.relatives(node.value) & classes
+            ]
+            if self._evaluator.cuts == cuts:
+                self._reads[key] = known
+        return known
+
+    def relatives(self, receiver: cst.BaseExpression) -> set[cst.ClassDef]:
+        """The classes that an expression may be an object of, their bases and their subclasses."""
+        family: set[cst.ClassDef] = set()
+        for value in self._evaluator.values(receiver):
+            cls = class_of(value)
+            if cls is not None:
+                family.update(self._classes.mro(cls))
+                family.update(self._classes.subclasses(cls))
+        return family
 
     def of_classes(self, name: str, classes: Set[cst.ClassDef]) -> list[cst.Attribute]:
         """Where an attribute is one of an object of some classes, or of their relatives."""

@@ -16,10 +16,8 @@ from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
 from flake8_mppitfalls.model.evaluation.entering import Entering
 from flake8_mppitfalls.model.evaluation.uses import Use, UseKind
 from flake8_mppitfalls.model.values import (
-    Class,
     Computed,
     Constant,
-    Instance,
     Made,
     Result,
 )
@@ -33,6 +31,8 @@ MOST_READS = 120
 """A container that is read at more places than that holds its elements out of our sight."""
 MOST_USES = 3_000
 """After so many steps the value counts as passed on."""
+MOST_USES_LATER = 100
+"""The same when many steps have been taken for the values of the file before."""
 DEEPEST = 4
 """Records in records are followed that deep."""
 _TAKING = frozenset({"pop", "popleft", "get", "setdefault", "popitem"})
@@ -47,17 +47,17 @@ class Uses:
         self._tree = evaluator.tree
         self._references = references
         self._known: dict[cst.CSTNode, list[Use]] = {}
+        self._left = 20_000 + 10 * len(evaluator.tree.parents)
 
     def of(self, node: cst.CSTNode) -> list[Use]:
         """Everything that is done with the value of ``node``, in no particular order."""
         known = self._known.get(node)
         if known is None:
-            known = self._known[node] = Tracer(self._evaluator, self._references).trace(node)
+            tracer = Tracer(self._evaluator, self._references)
+            tracer.most = MOST_USES if self._left > 0 else MOST_USES_LATER
+            known = self._known[node] = tracer.trace(node)
+            self._left -= tracer.steps
         return known
-
-    def reads_of_attribute(self, name: str, cls: cst.ClassDef) -> list[cst.Attribute]:
-        """Where ``x.name`` is read for an object of a class, or of one related to it."""
-        return Tracer(self._evaluator, self._references).reads_of_attribute(name, {cls})
 
     def of_parameter(self, binding: Binding) -> list[Use]:
         """Everything that is done with what a parameter (or other binding) holds."""
@@ -84,6 +84,12 @@ class Tracer:
         self._entering = Entering(evaluator)
         self._origins: set[cst.CSTNode] = set()
         """Where it is made, if that is known."""
+        self.most = MOST_USES
+
+    @property
+    def steps(self) -> int:
+        """How many places were come to."""
+        return len(self._seen)
 
     def trace(self, node: cst.CSTNode) -> list[Use]:
         values = self._evaluator.values(node)
@@ -95,7 +101,7 @@ class Tracer:
     def run(self) -> list[Use]:
         while self._work:
             node, depth, through = self._work.pop()
-            if len(self._seen) > MOST_USES:
+            if len(self._seen) > self.most:
                 self.use(UseKind.PASSED, node, node, depth=depth, through=through)
                 break
             self._step(node, depth, through)
@@ -307,7 +313,7 @@ class Tracer:
         With ``record`` the one object has it that the call makes.
         """
         self.use(UseKind.KEPT, declared, at, name, depth=depth, through=through)
-        for read in self.reads_of_attribute(name, {cls}):
+        for read in self._evaluator.members.reads(name, {cls}):
             if record is None or not self._evaluator.records.is_another(read.value, record):
                 self.follow(read, depth, through)
 
@@ -338,36 +344,17 @@ class Tracer:
     def _stored_attribute(
         self, target: cst.Attribute, at: cst.CSTNode, depth: int, through: bool
     ) -> None:
-        classes = self._classes_of(target.value)
+        classes = self._evaluator.members.relatives(target.value)
         if not classes:
             self.use(UseKind.STORED, target, at, depth=depth, through=through)
             return
         self.use(UseKind.KEPT, target, at, target.attr.value, depth=depth, through=through)
-        for read in self.reads_of_attribute(target.attr.value, classes):
+        reads = self._evaluator.members.reads(target.attr.value, classes)
+        if len(reads) > self.most:
+            self.use(UseKind.PASSED, target, at, depth=depth, through=through)
+            return
+        for read in reads:
             self.follow(read, depth, through)
-
-    def reads_of_attribute(self, name: str, classes: set[cst.ClassDef]) -> list[cst.Attribute]:
-        """Where ``x.name`` is read for an ``x`` whose class is one of ``classes`` or related."""
-        reads = []
-        for node in self._evaluator.members.of_classes(name, classes):
-            if self._evaluator.classes.store_of(node) is not None:
-                continue
-            if self._classes_of(node.value) & classes:
-                reads.append(node)
-        return reads
-
-    def _classes_of(self, receiver: cst.BaseExpression) -> set[cst.ClassDef]:
-        family: set[cst.ClassDef] = set()
-        for value in self._evaluator.values(receiver):
-            cls = None
-            if isinstance(value, (Instance, Made)):
-                cls = value.cls
-            elif isinstance(value, Class):
-                cls = value.node
-            if cls is not None:
-                family.update(self._evaluator.classes.mro(cls))
-                family.update(self._evaluator.classes.subclasses(cls))
-        return family
 
     def into_container(
         self, container: cst.BaseExpression, at: cst.CSTNode, depth: int, through: bool
@@ -379,11 +366,13 @@ class Tracer:
                 self._container_bound(binding, container, depth)
             if not bindings:
                 self.use(UseKind.STORED, container, at, depth=depth, through=through)
-        elif isinstance(container, cst.Attribute) and self._classes_of(container.value):
-            classes = self._classes_of(container.value)
+        elif isinstance(container, cst.Attribute) and self._evaluator.members.relatives(
+            container.value
+        ):
+            classes = self._evaluator.members.relatives(container.value)
             name = container.attr.value
             self.use(UseKind.KEPT, container, at, name, depth=depth, through=through)
-            for read in self.reads_of_attribute(name, classes):
+            for read in self._evaluator.members.reads(name, classes):
                 if read is not container:
                     self.follow(read, depth + 1, True)
         elif isinstance(container, cst.Subscript):
@@ -491,7 +480,7 @@ class Tracer:
                         self._assigned(item.asname.name, node, depth, through)
             cls = self._evaluator.classes.of_method(function)
             if cls is not None and self._evaluator.classes.is_property(function):
-                for read in self.reads_of_attribute(function.name.value, {cls}):
+                for read in self._evaluator.members.reads(function.name.value, {cls}):
                     self.follow(read, depth, through)
 
     def _returned_by_lambda(

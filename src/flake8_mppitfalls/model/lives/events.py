@@ -312,7 +312,7 @@ class Events:
             return
         if not self.naming.is_only_one(cls):
             return
-        for read in self._program.uses.reads_of_attribute(function.name.value, cls):
+        for read in self._program.evaluator.members.reads(function.name.value, {cls}):
             reader = self._tree.function_of(read)
             self._place(reader, Event(Effect.CALL, read, called=function))
             yield reader

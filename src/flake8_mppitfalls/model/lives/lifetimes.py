@@ -30,11 +30,21 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 
+MOST_FOLLOWED = 2_000
+"""On behalf of things so many functions are gone through in one file, and then:"""
+MOST_FOLLOWED_EACH = 30
+"""So many for each function of the file. Nothing is said of the things that come after that."""
+
+
 class Lifetimes:
     """The lives of the pools, executors and processes of one file."""
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        self.followed = 0
+        """How many functions have been gone through so far."""
+        functions = len(program.tree.nodes(cst.FunctionDef))
+        self._most_followed = MOST_FOLLOWED + MOST_FOLLOWED_EACH * functions
         self._lives: dict[cst.CSTNode, Life] = {}
         self._deciding: dict[Scope, DecidingPoints] = {}
         self._tests: dict[Scope, dict[cst.CSTNode, list[Point]]] = {}
@@ -237,6 +247,8 @@ class Lifetimes:
 
     def _has_a_story(self, life: Life) -> bool:
         """Is there anything that has to come in the right order?"""
+        if self.followed > self._most_followed:
+            return False
         effects = MACHINES[life.made.kind].effects
         return bool(
             life.entered
