@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeAlias
 
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.uses import UseKind
 from flake8_mppitfalls.model.values import Container
-from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.syntax.scopes import Binding, Bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.model.values import Values
 
     Length: TypeAlias = tuple[int, bool]
     """So many elements; there may be more where the second is true."""
@@ -45,17 +47,57 @@ class Lengths:
         """How many elements a tuple or list may have (and more, if true); empty if not known."""
         if depth > DEEPEST:
             return []
-        if isinstance(node, (cst.Tuple, cst.List)):
+        if isinstance(node, cst.Tuple):
             return self._display(node, depth)
         if isinstance(node, cst.BinaryOperation):
             return self._operated(node, depth)
-        if isinstance(node, cst.Name) and self._has_grown(node):
-            return []
+        parts: Sequence[cst.BaseExpression | Binding] = ()
+        if isinstance(node, cst.IfExp):
+            parts = (node.body, node.orelse)
+        elif isinstance(node, cst.Name):
+            parts = self._evaluator.bindings(node)
+            if len(parts) > 1 and any(self._is_looped(part, node) for part in parts):
+                return []
+        if not parts:
+            return self._by_values(self._evaluator.values(node), node, depth)
         found: dict[Length, None] = {}
-        values = self._evaluator.values(node)
+        for part in parts:
+            lengths = self._given(part, depth) if isinstance(part, Binding) else self.of(part, depth + 1)
+            if not lengths:
+                return []
+            found.update(dict.fromkeys(lengths))
+        return list(found)
+
+    def _is_looped(self, binding: Binding, read: cst.Name) -> bool:
+        """Is it bound in a loop, and read behind it, or for its own next value?
+
+        Nobody knows how often the loop runs.
+        """
+        for parent in self._tree.ancestors(binding.node):
+            if isinstance(parent, (cst.For, cst.While)):
+                if not self._tree.is_within(read, parent):
+                    return True
+                if binding.value is not None and any(
+                    isinstance(part, cst.Name) and part.value == binding.name
+                    for part in self._tree.walk(binding.value)
+                ):
+                    return True
+        return False
+
+    def _given(self, binding: Binding, depth: int) -> list[Length]:
+        """The lengths of what a binding gives its name; ``args += (more,)`` makes another tuple."""
+        if binding.kind is Bound.AUGMENTED:
+            return []
+        if binding.kind is Bound.ASSIGN and binding.value is not None and not binding.path:
+            return self.of(binding.value, depth + 1)
+        return self._by_values(self._evaluator.bound(binding), None, depth)
+
+    def _by_values(self, values: Values, node: cst.CSTNode | None, depth: int) -> list[Length]:
+        found: dict[Length, None] = {}
         for value in values:
             if isinstance(value, Container):
-                lengths = self._container(value, depth)
+                summed = value.site is not node and value.site in self._summed
+                lengths = [] if summed else self._container(value, depth)
             else:
                 site = getattr(value, "site", None)
                 operated = isinstance(site, cst.BinaryOperation) and site is not node
@@ -65,10 +107,16 @@ class Lengths:
             found.update(dict.fromkeys(lengths))
         return list(found)
 
-    def _has_grown(self, name: cst.Name) -> bool:
-        """``args += (more,)`` makes another tuple."""
-        bindings = self._evaluator.bindings(name)
-        return any(binding.kind is Bound.AUGMENTED for binding in bindings)
+    @cached_property
+    def _summed(self) -> frozenset[cst.CSTNode]:
+        """The containers that are operands of a sum, whose elements are those of both."""
+        return frozenset(
+            value.site
+            for node in self._tree.nodes(cst.BinaryOperation)
+            if isinstance(node.operator, (cst.Add, cst.Multiply))
+            for value in self._evaluator.values(node)
+            if isinstance(value, Container)
+        )
 
     def _display(self, node: cst.Tuple | cst.List, depth: int) -> list[Length]:
         total = [(0, False)]
