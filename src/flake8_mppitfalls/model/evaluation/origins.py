@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.syntax.scopes import Scope
 
+MOST_NAMES = 4
 _TESTS = (cst.Comparison, cst.BooleanOperation, cst.UnaryOperation)
 
 
@@ -47,10 +48,33 @@ class Origins:
     def _of_name(self, name: cst.Name) -> Origin | None:
         bindings = self._tree.lookup(name)
         if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
-            value = bindings[0].value
-            if isinstance(value, _TESTS):
-                return Origin(value, {})
+            test = self._meant(bindings[0].value)
+            if test is not None:
+                return Origin(test, {})
         return None
+
+    def _meant(self, value: cst.BaseExpression | None) -> cst.BaseExpression | None:
+        """The test itself: in ``bool(jobs > 1)``, and of a name that stands for it alone."""
+        explicit = False
+        for _ in range(MOST_NAMES):
+            if isinstance(value, cst.Call) and self._tree.qualified(value.func) == "bool":
+                if len(value.args) != 1 or value.args[0].star:
+                    return None
+                value, explicit = value.args[0].value, True
+            elif isinstance(value, cst.Name) and not explicit:
+                bindings = self._tree.lookup(value)
+                only = bindings[0] if len(bindings) == 1 else None
+                if only is None or only.kind is not Bound.ASSIGN or only.path:
+                    return None
+                value = only.value
+            elif isinstance(value, cst.IfExp) and _are(value.body, value.orelse) == (*_ANSWERS,):
+                value, explicit = value.test, True
+            else:
+                break
+        if isinstance(value, cst.Call) and self.of(value) is not None:
+            return value
+        meant = (*_TESTS, cst.Name, cst.Attribute) if explicit else _TESTS
+        return value if isinstance(value, meant) else None
 
     def _of_attribute(self, node: cst.Attribute) -> Origin | None:
         receiver = dotted_name(node.value)
@@ -70,9 +94,10 @@ class Origins:
             return None
         scope = self._tree.function_of(store.node)
         own = dotted_name(store.node.value)
-        if not isinstance(store.value, _TESTS) or "." in own:
+        test = self._meant(store.value)
+        if test is None or "." in own:
             return None
-        return Origin(store.value, self._stored_names(scope, own, receiver))
+        return Origin(test, self._stored_names(scope, own, receiver))
 
     def _stored_names(self, scope: Scope, own: str, receiver: str) -> dict[str, str]:
         """What the parameters are called that the object keeps: ``self.jobs = jobs``."""
@@ -110,9 +135,8 @@ class Origins:
     def _of_function(
         self, function: cst.FunctionDef, call: cst.Call | None, names: dict[str, str], skip: int
     ) -> Origin | None:
-        returns = self._tree.scopes[function].returns
-        value = returns[0].value if len(returns) == 1 else None
-        if not isinstance(value, _TESTS) or len(function.body.body) > 2:
+        test = self._told_by(function)
+        if test is None:
             return None
         if call is not None and self._evaluator.calls.is_opaque(function):
             return None
@@ -122,4 +146,87 @@ class Origins:
             given = argument(call, parameters, name, skip=skip) if call is not None else None
             if given is not None:
                 known[name] = key_of(given)
-        return Origin(value, {**known, **names})
+        origin = Origin(test, {**known, **names})
+        for name, bindings in self._tree.scopes[function].bindings.items():
+            value = bindings[0].value
+            if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
+                known[name] = origin.key(dotted_name(value))
+        return Origin(test, {**known, **names})
+
+    def _told_by(self, function: cst.FunctionDef) -> cst.BaseExpression | None:
+        """The test that a function returns, if it decides nothing else.
+
+        ``if jobs < 1: return False`` and then ``return True``; names for tests, and messages.
+        """
+        *before, last = function.body.body
+        told, found = self._last(last)
+        for statement in reversed(before):
+            if isinstance(statement, cst.If) and statement.orelse is None:
+                if _returned(statement.body) is not None:
+                    told, found = self._or_else(statement, told), found + 1
+                    continue
+            if told is None or not _is_harmless(statement):
+                return None
+        whole = found == len(self._tree.scopes[function].returns)
+        return told if whole and isinstance(told, cst.BaseExpression) else None
+
+    def _last(self, end: cst.CSTNode) -> tuple[cst.BaseExpression | bool | None, int]:
+        """What the end of a function tells, and in how many ``return`` statements."""
+        if isinstance(end, cst.If):
+            told, found = self._last(end.orelse) if end.orelse is not None else (None, 0)
+            return self._or_else(end, told), found + 1
+        return self._answer(_returned(end)), 1
+
+    def _answer(self, value: cst.BaseExpression | None) -> cst.BaseExpression | bool | None:
+        if isinstance(value, cst.Name) and value.value in _ANSWERS:
+            return _ANSWERS[value.value]
+        return self._meant(value)
+
+    def _or_else(
+        self, choice: cst.If, otherwise: cst.BaseExpression | bool | None
+    ) -> cst.BaseExpression | bool | None:
+        """What ``if test: return True`` tells, with what follows it."""
+        answer = self._answer(_returned(choice.body))
+        if otherwise is None or not isinstance(answer, bool):
+            return None
+        if otherwise is answer:
+            return answer
+        told = choice.test if answer else cst.UnaryOperation(cst.Not(), choice.test)
+        if isinstance(otherwise, bool):
+            return told
+        return cst.BooleanOperation(told, cst.Or() if answer else cst.And(), otherwise)
+
+
+def _is_harmless(statement: cst.CSTNode) -> bool:
+    """``enough = jobs > 1``, a docstring, a message, or an ``if`` around such things."""
+    if isinstance(statement, cst.If):
+        blocks = [statement.body, *([statement.orelse.body] if statement.orelse else [])]
+        return all(
+            isinstance(block, cst.BaseSuite) and all(map(_is_harmless, block.body))
+            for block in blocks
+        )
+    return isinstance(statement, cst.SimpleStatementLine) and all(
+        isinstance(part, cst.Expr)
+        or (
+            isinstance(part, cst.Assign)
+            and all(isinstance(target.target, cst.Name) for target in part.targets)
+        )
+        for part in statement.body
+    )
+
+
+def _returned(statement: cst.CSTNode) -> cst.BaseExpression | None:
+    """What a statement returns, or a block of which it is the end."""
+    if isinstance(statement, cst.Else):
+        statement = statement.body
+    if isinstance(statement, (cst.IndentedBlock, cst.SimpleStatementLine)):
+        *before, last = statement.body
+        return _returned(last) if all(map(_is_harmless, before)) else None
+    return statement.value if isinstance(statement, cst.Return) else None
+
+
+def _are(*answers: cst.BaseExpression) -> tuple[str, ...]:
+    return tuple(answer.value if isinstance(answer, cst.Name) else "" for answer in answers)
+
+
+_ANSWERS = {"True": True, "False": False}

@@ -62,7 +62,9 @@ class Lengths:
             return self._by_values(self._evaluator.values(node), node, depth)
         found: dict[Length, None] = {}
         for part in parts:
-            lengths = self._given(part, depth) if isinstance(part, Binding) else self.of(part, depth + 1)
+            lengths = (
+                self._given(part, depth) if isinstance(part, Binding) else self.of(part, depth + 1)
+            )
             if not lengths:
                 return []
             found.update(dict.fromkeys(lengths))
