@@ -34,6 +34,8 @@ DEEPEST = 6
 """How many calls deep a callback is followed."""
 
 _POOLS = (api.Kind.POOL, api.Kind.THREAD_POOL)
+_OF_MAIN_THREAD = frozenset({"KeyboardInterrupt", "GeneratorExit", "SystemExit"})
+"""What comes to a callback only if its own code raises it."""
 _EXITS = frozenset({"sys.exit", "exit", "quit"})
 
 
@@ -110,6 +112,8 @@ class Callbacks:
         """Where an exception leaves the callback, and what it is called."""
         for function in callback.functions:
             for escape in self._program.escapes.of(function):
+                if self._is_of_main_thread(escape.node):
+                    continue
                 return escape.node, self._error(escape.value, escape.node)
             again = self._raises_its_own(callback, function)
             again = again or self._raised_again(function, 0, set())
@@ -149,13 +153,29 @@ class Callbacks:
         caught = self._program.escapes.is_caught
         for node in self._tree.walk(function):
             if isinstance(node, cst.Raise) and node.exc is None and not caught(node, UNKNOWN):
-                return node
+                if not self._is_of_main_thread(node):
+                    return node
             if isinstance(node, cst.Call) and not caught(node, UNKNOWN):
                 for called in self._functions(self._program.values(node.func)):
                     found = self._raised_again(called, depth + 1, seen)
                     if found is not None:
                         return found
         return None
+
+    def _is_of_main_thread(self, node: cst.Raise) -> bool:
+        """Is it in ``except KeyboardInterrupt:``? No other thread than the main one gets that."""
+        for parent in self._tree.ancestors(node):
+            if isinstance(parent, (cst.ExceptHandler, cst.ExceptStarHandler)):
+                types = parent.type
+                parts = (
+                    [element.value for element in types.elements]
+                    if isinstance(types, (cst.Tuple, cst.List))
+                    else [types]
+                )
+                return _OF_MAIN_THREAD.issuperset(map(self._tree.qualified, parts))
+            if isinstance(parent, (cst.FunctionDef, cst.Lambda)):
+                return False
+        return False
 
     def _error(self, value: Value, node: cst.Raise) -> str:
         if isinstance(value, Instance):

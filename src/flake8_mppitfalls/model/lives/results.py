@@ -32,6 +32,11 @@ LAZY = frozenset({"imap", "imap_unordered"})
 
 _WAITING = frozenset({UseKind.ITERATED, UseKind.AWAITED, UseKind.YIELDED, UseKind.STORED})
 _POLLED = frozenset({"ready", "successful"})
+_METHODS = frozenset(
+    name
+    for kind in (api.Kind.ASYNC_RESULT, api.Kind.FUTURE, api.Kind.LAZY_RESULTS)
+    for name in api.METHODS[kind]
+)
 _STATE_OF_FUTURE = frozenset(
     "add_done_callback cancel cancelled done remove_done_callback running".split()
 )
@@ -79,6 +84,8 @@ class Results:
             return False
         if self._program.evaluator.classes.store_of(use.node) is not None:
             return True
+        if use.name not in _METHODS:
+            return False  # ``handle._value`` is the result itself
         parent = self._tree.parent(use.node)
         if isinstance(parent, cst.Arg):
             call = self._tree.parent(parent)
