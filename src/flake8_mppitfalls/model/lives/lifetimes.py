@@ -233,9 +233,34 @@ class Lifetimes:
             Typestate(self._program, life, strict=True).run()
         return life
 
-    def _begin(self, made: Made, parameter: Binding | None = None) -> Life:
+    def of_callers(self, life: Life) -> list[Life]:
+        """Of a thing that a function makes and returns: those that its callers get, one by one.
+
+        None where the function does more with it, or where a call need not make a new one.
+        """
+        tree, references = self._program.tree, self._program.references
+        made = life.made
+        home = tree.function_of(made.site)
+        if life.is_handed_on or not isinstance(home.node, cst.FunctionDef) or home.node.decorators:
+            return []
+        methods = api.METHODS[made.kind]
+        for use in life.uses:
+            if tree.function_of(use.node) is home:
+                is_task = use.name in methods and methods[use.name].shape is not None
+                if use.depth or not (use.kind is UseKind.RETURNED or is_task):
+                    return []
+                if isinstance(use.at, cst.Name):
+                    if tree.scope_of(use.at).owner_of(use.at.value) is not home:
+                        return []
+        calls = [site.call for site in references.calls(home.node)]
+        return [self._begin(made, at=call) for call in calls] if len(calls) > 1 else []
+
+    def _begin(
+        self, made: Made, parameter: Binding | None = None, at: cst.CSTNode | None = None
+    ) -> Life:
         tracer = self._program.uses
-        uses = tracer.of_parameter(parameter) if parameter is not None else tracer.of(made.site)
+        site = made.site if at is None else at
+        uses = tracer.of_parameter(parameter) if parameter is not None else tracer.of(site)
         life = Life(made, uses, parameter)
         life.is_one_of_many = any(use.through_container for use in uses)
         life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]

@@ -79,11 +79,14 @@ class PoolNotClosed(Rule):
         """Yield each pool that is left open."""
         for made in program.made.get(api.Kind.POOL, ()):
             life = program.lifetimes.of(made)
-            if self._is_never_ended(program, life):
-                pool = name_of(program, life, "this pool")
+            left = life if self._is_never_ended(program, life) else self._left_by(program, life)
+            if left is not None:
+                pool = name_of(program, left, "this pool")
+                alone = left is life or "." in pool
+                where = "" if alone else f" by {self._caller(program, left)}"
                 yield self.finding(
                     made.site,
-                    what=f"{pool} is never closed",
+                    what=f"{pool} is never closed{where}",
                     until="until the garbage collector finds it, or until the program ends",
                     cure="use it in a with statement, or call close() and join()",
                 )
@@ -98,6 +101,15 @@ class PoolNotClosed(Rule):
         if any(use.name == "contextlib.closing" for use in life.uses):
             return False
         return self._is_used(program, life) and not self._may_be_ended_elsewhere(program, life)
+
+    def _left_by(self, program: Program, life: Life) -> Life | None:
+        """Of what a function gives to several callers: the one that a caller does not end."""
+        lives = program.lifetimes.of_callers(life)
+        return next((each for each in lives if self._is_never_ended(program, each)), None)
+
+    def _caller(self, program: Program, life: Life) -> str:
+        function = program.tree.function_of(life.uses[0].node).node
+        return program.function_name(function, "the module")
 
     def _is_used(self, program: Program, life: Life) -> bool:
         methods = api.METHODS[life.made.kind]
