@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.scopes import Binding
     from flake8_mppitfalls.syntax.tree import Tree
 
+MANY_VALUES = 100
+"""Answers with more values than this are given until they add up to the size of the file."""
+
 DEEPEST = 60
 """How many expressions deep an evaluation goes before the answer is *unknown*."""
 
@@ -102,6 +105,7 @@ class Evaluator:
         self._shallow: dict[object, tuple[int, Values]] = {}
         self._steps = 0
         self._most_steps = 4_000 + len(tree.parents) // 4
+        self._left_for_many = 20_000 + len(tree.parents)
 
     @property
     def cuts(self) -> int:
@@ -150,6 +154,10 @@ class Evaluator:
         finally:
             self._depth -= 1
             self._active.discard(key)
+        if len(answer) > MANY_VALUES:
+            self._left_for_many -= len(answer)
+            if self._left_for_many < 0:
+                answer = (UNKNOWN,)
         if self._depth == 0:
             memo[key] = answer
         elif self._steps > self._most_steps:

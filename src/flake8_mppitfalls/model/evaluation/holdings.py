@@ -43,6 +43,8 @@ class Holdings:
         self._evaluator = evaluator
         self._tree = evaluator.tree
         self._known: dict[cst.CSTNode, dict[object, dict[cst.CSTNode, int]]] = {}
+        self._left = 20_000 + len(self._tree.parents)
+        """So many outlets are given for the elements of all containers together."""
         self._placed: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
 
     def of(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -59,7 +61,9 @@ class Holdings:
         outlets = self._outlets(display)
         some = outlets.values() if key is None else (outlets.get(k, {}) for k in (None, key))
         found = {outlet: place for group in some for outlet, place in group.items()}
-        yield from sorted(found, key=found.__getitem__)
+        self._left -= len(found)
+        if self._left > 0:
+            yield from sorted(found, key=found.__getitem__)
 
     def elements(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """The expressions that an element of what ``node`` stands for comes to."""

@@ -232,10 +232,9 @@ class Sides:
             target = parent.targets[0].target
             if len(parent.targets) > 1 or not isinstance(target, cst.Name):
                 return False
-            loads = [self._tree.loads_of(binding) for binding in self._tree.lookup(target)]
-            return any(loads) and all(
-                self._is_handed_over(load, depth + 1) for some in loads for load in some
-            )
+            bindings = self._tree.lookup(target)
+            loads = self._tree.loads_of(bindings[0]) if bindings else []
+            return bool(loads) and all(self._is_handed_over(load, depth + 1) for load in loads)
         call = self._tree.parent(parent) if type(parent) is cst.Arg else None
         if not isinstance(call, cst.Call):
             return False

@@ -7,6 +7,7 @@ the proxy. ``contents(proxy)`` are the values that the file puts in.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -35,6 +36,7 @@ class ProxyElements:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._tree = program.tree
+        self._plain: dict[cst.CSTNode, bool] = {}
         self._contents: dict[cst.CSTNode, Values] = {}
 
     def proxies(self, node: cst.CSTNode) -> tuple[Made, ...]:
@@ -111,42 +113,57 @@ class ProxyElements:
         """What this file puts into a proxy."""
         known = self._contents.get(proxy.site)
         if known is None:
-            self._contents[proxy.site] = ()
-            known = self._contents[proxy.site] = union((), *self._put_into(proxy))
+            groups = self._put_into.get(proxy.site, ())
+            known = self._contents[proxy.site] = union((), *self._given(proxy), *groups)
         return known
 
-    def holds_proxies(self, values: Values, depth: int = 0) -> bool:
-        """Is one of the values a proxy itself, or does it hold one?"""
+    def are_plain(self, proxy: Made) -> bool:
+        """False if a proxy holds other proxies, itself or in what it holds."""
+        known = self._plain.get(proxy.site)
+        if known is None:
+            known = self._plain[proxy.site] = not self._hold_proxies(self.contents(proxy))
+        return known
+
+    def _hold_proxies(self, values: Values, depth: int = 0) -> bool:
         for value in values:
             if isinstance(value, Made):
                 return True
             if isinstance(value, Container) and depth < _DEEPEST:
                 held = self._program.evaluator.containers.elements((value,))
-                if self.holds_proxies(held, depth + 1):
+                if self._hold_proxies(held, depth + 1):
                     return True
         return False
 
-    def _put_into(self, proxy: Made) -> Iterator[Values]:
-        program = self._program
-        elements = program.evaluator.containers.elements
+    def _given(self, proxy: Made) -> Iterator[Values]:
+        """What a proxy is made with."""
         if isinstance(proxy.site, cst.Call):
             for arg in proxy.site.args:
-                values = program.values(arg.value)
+                values = self._program.values(arg.value)
+                elements = self._program.evaluator.containers.elements
                 yield values if arg.keyword is not None else elements(values)
+
+    @cached_property
+    def _put_into(self) -> dict[cst.CSTNode, list[Values]]:
+        """What is put into each proxy later on."""
+        program = self._program
+        elements = program.evaluator.containers.elements
+        found: dict[cst.CSTNode, list[Values]] = {}
+
+        def put(receiver: cst.CSTNode, values: Values) -> None:
+            for site in dict.fromkeys(made.site for made in self.proxies(receiver)):
+                found.setdefault(site, []).append(values)
+
         for assign in self._tree.nodes(cst.Assign):
             for target in assign.targets:
                 if isinstance(target.target, (cst.Subscript, cst.Attribute)):
-                    if self._is(target.target.value, proxy):
-                        yield program.values(assign.value)
+                    put(target.target.value, program.values(assign.value))
         for names, merging in ((_ADDING, False), (_MERGING, True)):
             for name in names:
                 for call in self._tree.calls_of.get(name, ()):
-                    if not isinstance(call.func, cst.Attribute) or not call.args:
+                    if not isinstance(call.func, cst.Attribute):
                         continue
-                    if self._is(call.func.value, proxy):
-                        for arg in call.args if merging else call.args[-1:]:
-                            values = program.values(arg.value)
-                            yield elements(values) if merging and arg.keyword is None else values
-
-    def _is(self, node: cst.CSTNode, proxy: Made) -> bool:
-        return any(made.site is proxy.site for made in self.proxies(node))
+                    for arg in call.args if merging else call.args[-1:]:
+                        values = program.values(arg.value)
+                        merged = merging and arg.keyword is None
+                        put(call.func.value, elements(values) if merged else values)
+        return found

@@ -10,7 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.changes import MUTATORS
 from flake8_mppitfalls.model.sharing.proxy_elements import ProxyElements
-from flake8_mppitfalls.model.values import UNKNOWN, Constant, Instance
+from flake8_mppitfalls.model.values import UNKNOWN, Instance, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
@@ -126,19 +126,17 @@ def _is_changed(
     program: Program, elements: ProxyElements, change: _Change, owners: tuple[Made, ...]
 ) -> bool:
     """Does the file show that the element is a plain object, which the change changes?"""
-    shown = False
+    if not all(elements.are_plain(owner) for owner in owners):
+        return False
+    of_objects = change.method not in MUTATORS | {""}
     for owner in owners:
-        contents = elements.contents(owner)
-        if elements.holds_proxies(contents):
-            return False
-        for value in contents:
-            if value is UNKNOWN or (isinstance(value, Constant) and value.value is None):
-                continue
-            if isinstance(value, Instance) and change.method not in MUTATORS | {""}:
-                shown = shown or bool(program.changes.changed_by(value.cls, change.method))
-            else:
-                shown = shown or change.method in MUTATORS | {""}
-    return shown
+        for value in elements.contents(owner):
+            if isinstance(value, Instance) and of_objects:
+                if program.changes.changed_by(value.cls, change.method):
+                    return True
+            elif not of_objects and value is not UNKNOWN and not is_none(value):
+                return True
+    return False
 
 
 def _root(node: cst.BaseExpression) -> cst.BaseExpression:
@@ -161,9 +159,8 @@ def _is_of_use(program: Program, change: _Change, name: cst.BaseExpression) -> b
     scope = program.tree.function_of(name)
     flow = program.evaluator.flow(scope)
     bindings = program.evaluator.bindings(name)
-    loads = {
-        load for binding in bindings for load in program.tree.loads_of(binding) if load is not name
-    }
+    reads_of = program.evaluator.reads_of
+    loads = {load for binding in bindings for load in reads_of(binding) if load is not name}
     used = {
         point
         for load in loads
@@ -172,8 +169,7 @@ def _is_of_use(program: Program, change: _Change, name: cst.BaseExpression) -> b
             flow.points_of(load) if program.tree.function_of(load) is scope else [flow.exit]
         )
     }
-    every = scope.bindings.get(name.value, bindings)
-    bound = {point for binding in every for point in flow.points_of(binding.node)}
+    bound = flow.stores(scope.bindings.get(name.value, bindings))
     seen: set[Point] = set()
     work = list(flow.points_of(change.node))
     if any(point in used for point in work) and _is_used_beside(program, change, name, loads):
