@@ -98,6 +98,7 @@ class Evaluator:
         self._everywhere: dict[tuple[Scope, str], dict[cst.CSTNode, list[Binding]]] = {}
         self._reads: dict[tuple[Scope, str], dict[Binding, list[cst.Name]]] = {}
         self._placed: dict[tuple[Scope, str], tuple[list[Binding], list[Binding]]] = {}
+        self._given: dict[Given, tuple[Values, Values]] = {}
         self._depth = 0
         self._active: set[object] = set()
         self._cut = 0
@@ -154,10 +155,8 @@ class Evaluator:
         finally:
             self._depth -= 1
             self._active.discard(key)
-        if len(answer) > MANY_VALUES:
-            self._left_for_many -= len(answer)
-            if self._left_for_many < 0:
-                answer = (UNKNOWN,)
+        if self.are_too_many(len(answer)):
+            answer = (UNKNOWN,)
         if self._depth == 0:
             memo[key] = answer
         elif self._steps > self._most_steps:
@@ -169,6 +168,12 @@ class Evaluator:
             else:
                 self._shallow[key] = (self._depth, answer)
         return answer
+
+    def are_too_many(self, count: int) -> bool:
+        """Is an answer with so many values more than this file gets?"""
+        if count > MANY_VALUES:
+            self._left_for_many -= count
+        return count > MANY_VALUES and self._left_for_many < 0
 
     def _evaluate(self, node: cst.CSTNode) -> Values:
         method = _EXPRESSIONS.get(type(node))
@@ -330,9 +335,17 @@ class Evaluator:
     def given(self, given: Given) -> Values:
         """What an argument may be that a call or a worker API call gives."""
         values = self.values(given.expression)
+        if not given.path:
+            return values
+        known = self._given.get(given)
+        if known is not None and known[0] is values:
+            return known[1]
+        found, cuts = values, self.cuts
         for step in given.path:
-            values = self.containers.at(values, step)
-        return values
+            found = self.containers.at(found, step)
+        if self.cuts == cuts:
+            self._given[given] = (values, found)
+        return found
 
     def instance(self, cls: cst.ClassDef, site: cst.CSTNode | None) -> Value:
         """An instance of ``cls``: a made thing where it derives from a class of the process API."""

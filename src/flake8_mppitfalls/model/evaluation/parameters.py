@@ -51,6 +51,8 @@ class Parameters:
             given = list(self._evaluator.references.given_by(reference, function, param))
             groups += [self._evaluator.given(one) for one in given]
             is_left_out = is_left_out or not given
+        if self._evaluator.are_too_many(sum(map(len, groups))):
+            groups = [(UNKNOWN,)]
         declared = (
             self._evaluator.annotations.of(binding.annotation)
             if binding.annotation is not None

@@ -106,10 +106,10 @@ class Lifetimes:
 
     def _is_emptied(self, stack: Binding) -> bool:
         """``stack.pop_all()``: what it holds is left later, if at all."""
+        tree = self._program.tree
         return any(
-            isinstance(parent := self._program.tree.parent(load), cst.Attribute)
-            and parent.attr.value == "pop_all"
-            for load in self._program.tree.loads_of(stack)
+            isinstance(member.value, cst.Name) and stack in tree.lookup(member.value)
+            for member in tree.attributes.get("pop_all", ())
         )
 
     def is_inside_with(self, life: Life, node: cst.CSTNode) -> bool:

@@ -302,7 +302,7 @@ class Results:
 
     def _others_wait(self, call: cst.Call, block: cst.CSTNode) -> bool:
         """Other ways to wait for it: a loop on what callbacks fill, a queue that it writes to."""
-        for node in self._other_waits_in(block):
+        for node in reversed(self._other_waits_in(block)):
             if isinstance(node, cst.While) and not self._tree.is_within(call, node):
                 if self._tree.before(call, node):
                     return True
