@@ -32,6 +32,8 @@ MOST_BASES = 20
 
 CONSTRUCTORS = ("__new__", "__init__", "__post_init__")
 """What runs when an object is made, in this order."""
+_BARE = frozenset({"object", "abc.ABC", "typing.Generic", "typing.Protocol"})
+"""Bases without a constructor or attributes of their own."""
 _MOST_ALIASES = 5
 
 
@@ -181,6 +183,15 @@ class Classes:
                     break
             self._makers[cls] = found
         return self._makers[cls]
+
+    def is_overlaid(self, cls: cst.ClassDef) -> bool:
+        """Does a class that is not known here stand before that of the process API?"""
+        for name in self.external_bases(cls):
+            if api.maker(name) is not None:
+                return False
+            if name not in _BARE:
+                return True
+        return False
 
     def _of_context(self, base: cst.BaseExpression) -> str:
         """``class W(ctx.Process)``: the member of a context, recognised by its name."""

@@ -279,7 +279,7 @@ class Tasks:
         maker = classes.maker(value.node)
         if maker is None or maker.shape is None:
             return None
-        if classes.method(value.node, "__init__") is not None:
+        if classes.method(value.node, "__init__") is not None or classes.is_overlaid(value.node):
             return None
         if any(cls.decorators for cls in classes.mro(value.node)):
             return None  # a dataclass has a constructor of its own
@@ -323,6 +323,8 @@ class Tasks:
             if cls is None or maker is None or maker.shape is None or maker.name != "Process":
                 return None
             if is_super and self._has_constructor_between(cls):
+                return None
+            if is_super and self._evaluator.classes.is_overlaid(cls):
                 return None
             own = self._evaluator.instance(cls, None)
             made = own if isinstance(own, Made) else None

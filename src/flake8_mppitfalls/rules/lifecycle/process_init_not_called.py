@@ -191,7 +191,7 @@ class ProcessInitNotCalled(Rule):
 
     def _has_its_own(self, program: Program, cls: cst.ClassDef, attribute: str) -> bool:
         """A property or class attribute of that name: the class's own affair."""
-        return any(
+        return program.evaluator.classes.is_overlaid(cls) or any(
             attribute in program.tree.scopes[c].bindings for c in program.evaluator.classes.mro(cls)
         )
 
