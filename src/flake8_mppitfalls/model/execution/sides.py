@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.execution.conditions import AT_RUN_TIME
 from flake8_mppitfalls.model.values import (
     BoundMethod,
@@ -259,10 +260,24 @@ class Sides:
                 call = self._tree.parent(node)
                 if isinstance(call, cst.Call) and call.func is node:
                     return self.functions(self._evaluator.values(node))  # ``find = Work.find``
+        elif type(node) is cst.Attribute and node.attr.value == "start":
+            return [*self._of_threads(node), *self.functions(self._evaluator.values(node))]
         elif type(node) is cst.Attribute and node.attr.value in self._methods():
             found = self.functions(self._evaluator.values(node))
             return [*found, *self._getters(node), *self.of_heirs(node)]
         return []
+
+    def _of_threads(self, node: cst.Attribute) -> Iterator[cst.CSTNode]:
+        """``self.cleaner.start()``: what a thread runs, wherever that was made."""
+        for value in self._evaluator.values(node.value):
+            if not isinstance(value, Made) or value.kind is not api.Kind.THREAD:
+                continue
+            run = self._evaluator.classes.method(value.cls, "run") if value.cls else None
+            if run is not None:
+                yield run
+            elif isinstance(value.site, cst.Call):
+                target = argument(value.site, api.MAKERS["Thread"].parameters, "target")
+                yield from self.functions(self._evaluator.values(target))
 
     def _getters(self, node: cst.Attribute) -> Iterator[cst.FunctionDef]:
         """``self.rate``: reading a property runs it."""
