@@ -220,9 +220,24 @@ class _Case:
             self._possible = self._fills_the_pipe() and not self._is_read_elsewhere()
         if not self._possible or not self._program.sides.is_parent_code(join):
             return False
-        if self._is_tried_again(join):
+        if self._is_tried_again(join) or self._may_be_read_meanwhile(join):
             return False
         return self._is_read_after(join) and not self._is_touched_before(join)
+
+    def _may_be_read_meanwhile(self, join: cst.Call) -> bool:
+        """Between the method that starts it and this one: does others' code have one that reads?"""
+        program = self._program
+        here = program.paths.owner(join)
+        starts = program.lifetimes.of(self._process).calls("start")
+        if any(program.paths.owner(start) is here for start in starts):
+            return False
+        for node in self._parent_reads():
+            method = program.paths.owner(node)
+            if method is here or program.evaluator.classes.of_method(method) is None:
+                continue
+            if not program.references.of(method):
+                return True
+        return False
 
     def _is_tried_again(self, join: cst.Call) -> bool:
         """A ``join()`` with a time limit, in a loop that reads what has come and joins again."""
