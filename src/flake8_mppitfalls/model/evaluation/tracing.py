@@ -78,6 +78,9 @@ class Tracer:
         self._references = references
         self._around = around
         self._work: list[tuple[cst.CSTNode, int, bool]] = []
+        self._keyed: list[tuple[cst.CSTNode, cst.Name, int]] = []
+        self._is_key = False
+        self._is_value = False
         self._seen: set[tuple[object, int]] = set()
         self._uses: dict[Use, None] = {}
         self._arguments = Arguments(self, evaluator)
@@ -99,7 +102,12 @@ class Tracer:
         return self.run()
 
     def run(self) -> list[Use]:
-        while self._work:
+        while self._work or self._keyed:
+            if not self._work:
+                taken, key, depth = self._keyed.pop()
+                if self._is_value or not self._is_key or (key, 0) not in self._seen:
+                    self.follow(taken, depth, True)
+                continue
             node, depth, through = self._work.pop()
             if len(self._seen) > self.most:
                 self.use(UseKind.PASSED, node, node, depth=depth, through=through)
@@ -210,6 +218,7 @@ class Tracer:
         subscript = self._tree.parent(element) if element is not None else None
         if isinstance(subscript, cst.Subscript):
             if isinstance(self._tree.parent(subscript), cst.AssignTarget):
+                self._is_key = True
                 self.into_container(subscript.value, node, depth, through)
 
     def entered(
@@ -227,6 +236,9 @@ class Tracer:
 
     def _held(self, node: cst.CSTNode, holder: cst.CSTNode, depth: int, through: bool) -> None:
         """The value is an element of a display, or what a comprehension collects."""
+        if isinstance(holder, (cst.DictElement, cst.DictComp)):
+            self._is_key = self._is_key or node is holder.key
+            self._is_value = self._is_value or node is not holder.key
         if isinstance(holder, (cst.Element, cst.DictElement)):
             display = self._tree.parent(holder)
             assert display is not None
@@ -287,6 +299,7 @@ class Tracer:
         elif isinstance(target, cst.Attribute):
             self._stored_attribute(target, at, depth, through)
         elif isinstance(target, cst.Subscript):
+            self._is_value = True
             self.into_container(target.value, at, depth, through)
         else:
             self.use(UseKind.STORED, target, at, depth=depth, through=through)
@@ -447,8 +460,8 @@ class Tracer:
                 return
             self.use(UseKind.PASSED, attribute, node, name, depth=depth, through=through)
         elif name in _TAKING:
-            assert call is not None
-            self.follow(call, depth - 1, True)
+            assert isinstance(call, cst.Call)
+            self._take_out(call, call.args[0].value if call.args else None, depth - 1)
         elif name in _VIEWING:
             assert call is not None
             self.follow(call, depth + (name == "items"), True)
@@ -466,7 +479,19 @@ class Tracer:
         if isinstance(holder, (cst.AssignTarget, cst.Del)):
             return
         is_slice = any(isinstance(e.slice, cst.Slice) for e in parent.slice)
-        self.follow(parent, depth if is_slice else depth - 1, True)
+        index = parent.slice[0].slice
+        key = index.value if isinstance(index, cst.Index) else None
+        self._take_out(parent, key, depth if is_slice else depth - 1)
+
+    def _take_out(self, taken: cst.CSTNode, key: cst.BaseExpression | None, depth: int) -> None:
+        """Something is taken out of a container.
+
+        Where the value is the key of a dict, ``names[future]`` is not the value itself.
+        """
+        if isinstance(key, cst.Name):
+            self._keyed.append((taken, key, depth))
+        else:
+            self.follow(taken, depth, True)
 
     def _returned(self, parent: cst.Return, node: cst.CSTNode, depth: int, through: bool) -> None:
         self.use(UseKind.RETURNED, parent, node, depth=depth, through=through)
