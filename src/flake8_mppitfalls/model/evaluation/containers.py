@@ -37,6 +37,9 @@ _VIEWS = frozenset({"keys", "values", "items"})
 CONTAINER_METHODS = _VIEWS | {"copy", "get", "pop", "popleft", "setdefault"}
 _ITERATED = {
     "os.scandir": "os.DirEntry",
+    "pathlib.Path().glob": "pathlib.Path",
+    "pathlib.Path().iterdir": "pathlib.Path",
+    "pathlib.Path().rglob": "pathlib.Path",
     "re.finditer": "re.Match",
     "re.compile().finditer": "re.Match",
 }
@@ -48,6 +51,9 @@ ADDING = frozenset({"append", "add", "appendleft", "insert", "setdefault"})
 """Methods that put what they are given into a container."""
 MERGING = frozenset({"extend", "extendleft", "update"})
 """Methods that put the elements of what they are given into a container."""
+
+_DISPLAYING = frozenset({"frozenset", "list", "set", "tuple", "collections.deque"})
+"""``list(f(x) for x in xs)`` is ``[f(x) for x in xs]``."""
 
 
 class Containers:
@@ -314,6 +320,9 @@ class Containers:
             return
         for arg in call.args:
             if arg.star:
+                continue
+            if isinstance(arg.value, cst.GeneratorExp) and name in _DISPLAYING:
+                yield arg.value.elt, False
                 continue
             if arg.keyword is None or name == "dict" or self._makes_typed_dict(call):
                 yield arg.value, name not in {"itertools.repeat"} and arg.keyword is None
