@@ -465,3 +465,11 @@ class Naming:
             if isinstance(parent, (cst.For, cst.CompFor)):
                 return parent
         return None
+
+
+def in_order(pairs: list[tuple[Key, Way]]) -> list[tuple[Key, Way]]:
+    """What one statement binds: ``pool, self.pool = self.pool, None`` reads before it writes."""
+    if len(pairs) < 2:
+        return pairs
+    written = {key for key, _ in pairs}
+    return sorted(pairs, key=lambda pair: pair[1].key not in written)

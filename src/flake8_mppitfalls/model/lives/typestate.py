@@ -33,7 +33,7 @@ from flake8_mppitfalls.model.lives.events import Event, Events
 from flake8_mppitfalls.model.lives.lasting import Lasting
 from flake8_mppitfalls.model.lives.life import Life
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Fault, Phase
-from flake8_mppitfalls.model.lives.naming import How, Key, Way
+from flake8_mppitfalls.model.lives.naming import How, Key, Way, in_order
 from flake8_mppitfalls.model.lives.state import ABSENT, State
 from flake8_mppitfalls.model.lives.verdict import Record, Verdict, judge_roughly
 from flake8_mppitfalls.model.values import is_made_at
@@ -171,7 +171,7 @@ class Typestate:
                 for _, alternatives in groupby(events[point], _place_of):
                     states = self._apply_one(list(alternatives), states)
             if point in bindings:
-                for key, way in bindings[point]:
+                for key, way in in_order(bindings[point]):
                     states = self._bind(point, key, way, states)
             return self._passed(point, states)
 
