@@ -45,6 +45,18 @@ def loans(program: Program, kind: api.Kind, uses: Iterable[Use]) -> list[Loan]:
     return [loan for loan in found if loan is not None]
 
 
+def is_lent_to_known(program: Program, function: cst.CSTNode) -> bool:
+    """Is it a context manager that nothing but ``with`` statements of this module calls?"""
+    if not isinstance(function, cst.FunctionDef):
+        return False
+    if MANAGERS.isdisjoint(decorator_names(program.tree, function)):
+        return False
+    sites = program.references.calls(function)
+    return 0 < len(sites) == len(program.references.of(function)) and all(
+        isinstance(program.tree.parent(site.call), cst.WithItem) for site in sites
+    )
+
+
 def _loan(program: Program, kind: api.Kind, lent: Use, uses: list[Use]) -> Loan | None:
     tree = program.tree
     scope = tree.function_of(lent.node)

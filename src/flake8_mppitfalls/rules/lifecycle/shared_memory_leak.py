@@ -10,6 +10,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.lives import lending
 from flake8_mppitfalls.model.values import UNKNOWN, Made, is_always
 from flake8_mppitfalls.rules.base import Finding, Rule
 
@@ -103,6 +104,8 @@ class SharedMemoryLeak(Rule):
             function = program.tree.function_of(use.node).node
             known = isinstance(function, cst.FunctionDef)
             return not (known and program.references.calls(function))
+        if use.kind is UseKind.YIELDED and not use.depth:
+            return not lending.is_lent_to_known(program, program.tree.function_of(use.node).node)
         if use.kind is not UseKind.PASSED or not isinstance(use.node, cst.Call):
             return True
         task = program.task_of(use.node)
