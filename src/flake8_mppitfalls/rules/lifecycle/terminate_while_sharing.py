@@ -14,6 +14,7 @@ from flake8_mppitfalls.model.lives.naming import Naming
 from flake8_mppitfalls.model.values import Made, is_made_at
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from typing import TypeAlias
@@ -233,19 +234,25 @@ class _Case:
             return ""
         if not self._others and not self._may_be_used_after(call):
             return ""
-        if self._has_ended(call):
+        together = self._is_one_of_many(call)
+        of_many = together or not self._is_only_one
+        if self._has_ended(call, of_many):
             return ""
-        if self._is_another(call) or self._is_still_another(call) or self._is_one_of_many(call):
+        if self._is_another(call) or self._is_still_another(call):
             return ""
         after = program.aftermath.until(call, lambda step: bool(self._makes.at(step)))
         for step in after.steps:
             if self._is_of_next_turn(step.node, call):
                 continue
+            if of_many:
+                if self._is_beside(step.node, call, together) and any(self._used(step)):
+                    return "the parent"
+                continue
             if self._uses.at(step):
                 return "the parent"
             if self._hands.at(step):
                 return "the next process"
-        return "another process" if self._others_go_on(call) else ""
+        return "another process" if not of_many and self._others_go_on(call) else ""
 
     def _may_be_used_after(self, call: cst.Call) -> bool:
         """False where all that is done with the thing stands before the call."""
@@ -261,21 +268,35 @@ class _Case:
         thing = self._thing
         if thing.kind not in _USES or not isinstance(thing.site, cst.Call):
             return False
-        if not self._is_one_of_its_class():
-            return False
         functions = self._program.sides.targets(self._process)
         wanted = _ONLY_IF.get(thing.kind)
         if not functions:
             return wanted is None
         return self._is_used_in(functions, frozenset({wanted}) if wanted else None)
 
-    def _is_one_of_its_class(self) -> bool:
-        """False for an attribute of one of many objects: each has its own."""
+    @cached_property
+    def _is_only_one(self) -> bool:
+        """False for what each of many objects makes: each has its own."""
         scope = self._tree.function_of(self._thing.site)
         cls = self._program.evaluator.classes.of_method(scope.node)
         if cls is None:
             return True
         return Naming(self._program, self._thing.site, ()).is_only_one(cls)
+
+    def _is_beside(self, use: cst.CSTNode, call: cst.Call, of_one_object: bool) -> bool:
+        """In one function, of one object: ``self.process.kill()`` and ``self.queue.get()``.
+
+        Where objects don't matter, two names of the function will do.
+        """
+        if self._tree.function_of(use) is not self._tree.function_of(call):
+            return False
+        heads = []
+        for node in (use, call):
+            func = node.func if isinstance(node, cst.Call) else None
+            name = dotted_name(func.value) if isinstance(func, cst.Attribute) else ""
+            head, _, rest = name.partition(".")
+            heads.append((head if rest else "", bool(rest if of_one_object else name)))
+        return heads[0] == heads[1] and heads[0][1]
 
     def _is_used_in(self, functions: list[cst.CSTNode], names: frozenset[str] | None) -> bool:
         """Do the functions, or those that they call, do one of these things with it?"""
@@ -292,12 +313,22 @@ class _Case:
                     return True
         return False
 
-    def _has_ended(self, call: cst.Call) -> bool:
+    def _has_ended(self, call: cst.Call, of_many: bool) -> bool:
         """Has it been joined, without a time limit, since its start?"""
         steps = self._program.paths.before(call, lambda step: bool(self._starts.at(step)))
         return any(
-            self._joins.at(step) and not self._is_of_earlier_turn(step.node, call) for step in steps
+            self._joins.at(step)
+            and not self._is_of_earlier_turn(step.node, call)
+            # The one that this method joined before was of another object.
+            and not (of_many and self._is_of_another(step, call))
+            for step in steps
         )
+
+    def _is_of_another(self, step: Step, call: cst.Call) -> bool:
+        """Was it done when the same function ran for another object?"""
+        here = self._tree.function_of(call)
+        behind = self._tree.function_of(step.node) is here and self._tree.before(call, step.node)
+        return behind or here.node in step.functions
 
     def _is_of_earlier_turn(self, join: cst.CSTNode, call: cst.Call) -> bool:
         """``for p in procs: p.terminate(); p.join()``: the one before was another process."""
