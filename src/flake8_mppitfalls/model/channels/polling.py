@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.values import BoundMethod, Constant, Function, Made
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
@@ -278,6 +279,9 @@ class Spinning:
                 return False
             if isinstance(parent, (cst.Try, cst.TryStar)) and self._reads_in(parent):
                 return child is parent.body or child is parent.orelse
+            if isinstance(parent, cst.For) and child is parent.body:
+                if self._are_finished(parent.iter):
+                    return True
             if isinstance(parent, cst.IndentedBlock):
                 for statement in parent.body:
                     if statement is child:
@@ -286,6 +290,19 @@ class Spinning:
                         return True
             child = parent
         return False
+
+    def _are_finished(self, iterable: cst.BaseExpression) -> bool:
+        """``[f for f in futures if f.done()]``, by a name, too."""
+        if isinstance(iterable, cst.Name):
+            bindings = self._program.evaluator.bindings(iterable)
+            shown = [b.value for b in bindings if b.kind is Bound.ASSIGN and not b.path]
+            return len(shown) == len(bindings) == 1 and self._filters(shown[0])
+        return self._filters(iterable)
+
+    def _filters(self, node: cst.CSTNode | None) -> bool:
+        return isinstance(node, (cst.ListComp, cst.SetComp, cst.GeneratorExp)) and any(
+            self.is_finished(condition.test, True) for condition in node.for_in.ifs
+        )
 
     def _is_after_room(self, node: cst.CSTNode, loop: cst.While) -> bool:
         """In a block that starts the next one when there is room: not at every turn, either."""
