@@ -299,7 +299,16 @@ class _Case:
             return True
 
         steps = self._program.paths.before(join, starts)
-        return any(is_touched(step) for step in steps) or began or self._is_tried_before(join)
+        touched = any(
+            not self._is_of_next_turn(step.node, join) and is_touched(step) for step in steps
+        )
+        return touched or began or self._is_tried_before(join)
+
+    def _is_of_next_turn(self, node: cst.CSTNode, join: cst.Call) -> bool:
+        """``for p, q in pairs: p.join(); q.get()``: in the first turn nothing was read before."""
+        return self._tree.before(join, node) and any(
+            self._tree.is_within(node, loop) for loop in self._program.loops.around(join)
+        )
 
     def _is_tried_before(self, join: cst.Call) -> bool:
         """In a handler or ``finally`` behind a ``try`` that reads."""
