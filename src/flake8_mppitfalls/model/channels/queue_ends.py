@@ -48,6 +48,8 @@ class QueueEnds:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._tree = program.tree
+        self._takings: dict[cst.CSTNode, dict[cst.CSTNode, list[cst.Attribute]]] = {}
+        """Where a queue is taken from, by the function that does it."""
         self._activities = Activities(program)
         self._entries_of: dict[tuple[cst.CSTNode, tuple[str, ...]], list[Entry]] = {}
 
@@ -304,12 +306,17 @@ class QueueEnds:
 
     def _taken_here(self, queue: Made, decision: Decision) -> Iterator[cst.Attribute]:
         """Where the code that asks takes from the queue."""
-        owner = self._program.paths.owner(decision.node)
-        reached = self._program.sides.reach((owner,)) if isinstance(owner, cst.FunctionDef) else ()
-        for node in self._nodes(queue, _TAKING):
-            there = self._program.paths.owner(node)
-            if there is owner or there in reached:
-                yield node
+        paths = self._program.paths
+        owner = paths.owner(decision.node)
+        if queue.site not in self._takings:
+            found = self._takings[queue.site] = {}
+            for node in self._nodes(queue, _TAKING):
+                found.setdefault(paths.owner(node), []).append(node)
+        reached = {owner}
+        if isinstance(owner, cst.FunctionDef):
+            reached |= self._program.sides.reach((owner,))
+        for there in reached & self._takings[queue.site].keys():
+            yield from self._takings[queue.site][there]
 
     def _comes_too_late(self, queue: Made, decision: Decision) -> str:
         """What happens where the item that was seen is gone when the code takes it."""

@@ -92,7 +92,7 @@ class PoolInLoop(Rule):
             if constructor.calls[0][0] is not constructor.call or _is_of_base(constructor):
                 continue
             turn = next(_turns(program, constructor), None)
-            if turn is not None:
+            if turn is not None and not _is_made_for_a_reason(program, constructor.call):
                 name = constructor.call.func
                 yield self.finding(
                     constructor.call,
@@ -107,11 +107,10 @@ def _is_of_base(constructor: Constructor) -> bool:
 
 def _turns(program: Program, constructor: Constructor) -> Iterator[_Turn]:
     """The loops that make the pool again at every turn, though it does not depend on them."""
-    call = constructor.call
-    if _is_made_for_a_reason(program, call) or _is_one_of_many(program, constructor):
+    if _is_one_of_many(program, constructor):
         return
-    yield from _loops_of(program, constructor, call)
-    function = program.tree.function_of(call).node
+    yield from _loops_of(program, constructor, constructor.call)
+    function = program.tree.function_of(constructor.call).node
     yield from _callers(program, constructor, function, _inputs(constructor), 0)
 
 
