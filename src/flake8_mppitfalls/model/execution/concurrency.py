@@ -316,7 +316,7 @@ class Concurrency:
         if not isinstance(start, cst.Call) or not isinstance(join, cst.Call) or join.args:
             return False
         blocks = [
-            next((p for p in tree.ancestors(call) if isinstance(p, cst.IndentedBlock)), None)
+            next((p for p in tree.ancestors(call) if isinstance(p, cst.BaseSuite)), None)
             for call in (start, join)
         ]
         return (
