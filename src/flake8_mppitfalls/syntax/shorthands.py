@@ -18,9 +18,10 @@ from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope, ScopeKind
 if TYPE_CHECKING:
     from flake8_mppitfalls.syntax.tree import Tree
 
+MOST_ROOTS = 20
 NodeT = TypeVar("NodeT", bound=cst.CSTNode)
 _LOOPS = (cst.For, cst.While)
-_VARIABLES = frozenset({Bound.ASSIGN, Bound.FOR, Bound.WITH, Bound.PARAMETER})
+_ROOTS = frozenset({Bound.ASSIGN, Bound.FOR, Bound.WITH, Bound.PARAMETER, Bound.IMPORT})
 
 
 class Shorthands:
@@ -33,6 +34,7 @@ class Shorthands:
     def __init__(self, tree: Tree) -> None:
         self.methods: set[cst.Attribute] = set()
         self._tree = tree
+        self._orders: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
         self._stores: dict[str, Counter[Scope]] = {}
         self._written: dict[cst.Call, cst.Name] = {}
         self._places: dict[cst.CSTNode, cst.Name] = {}
@@ -68,12 +70,12 @@ class Shorthands:
                         yield only, only.value
 
     def _is_variable(self, method: cst.Attribute) -> bool:
-        """Does it begin with a name that is bound once, and to no module, class or function?"""
+        """Does it begin with a name that stands for no class or function?"""
         root = _root(method)
         bindings = self._tree.lookup(root) if root is not None else []
         return (
-            len(bindings) == 1
-            and bindings[0].kind in _VARIABLES
+            bool(bindings)
+            and all(binding.kind in _ROOTS for binding in bindings)
             and not self._stores_of(method.attr.value)
         )
 
@@ -88,7 +90,13 @@ class Shorthands:
         block = tree.parent(tree.statement_of(binding.node))
         if isinstance(block, cst.SimpleStatementLine):
             block = tree.parent(block)
-        if block is None or not self._is_alike(owner.bindings[root.value][0], block, load):
+        if block is None:
+            return False
+        roots = owner.bindings[root.value]
+        if len(roots) == 1:
+            if not self._is_alike(roots[0], block, load):
+                return False
+        elif not self._is_unchanged(roots, binding, block, load):
             return False
         if tree.function_of(load) is not binding.scope:
             if binding.scope is tree.module_scope and block is not tree.module:
@@ -102,7 +110,35 @@ class Shorthands:
         if loop is None or self._tree.function_of(loop) is not root.scope.function():
             return True
         around = set(self._tree.ancestors(load))
+        if loop not in around and not self._tree.is_within(block, loop):
+            return True
         return loop.body in around and block in around and self._tree.is_within(block, loop.body)
+
+    def _is_unchanged(
+        self, roots: list[Binding], shorthand: Binding, block: cst.CSTNode, load: cst.Name
+    ) -> bool:
+        """Of a root that is bound several times: does the call follow before the next time?"""
+        first = self._place_in(block, shorthand.node)
+        last = self._place_in(block, load)
+        scope = self._tree.function_of(load)
+        if first is None or last is None or scope is not shorthand.scope or len(roots) > MOST_ROOTS:
+            return False
+        for root in roots:
+            if root.kind is not Bound.PARAMETER:
+                place = self._place_in(block, root.node)
+                if self._tree.function_of(root.node) is not scope:
+                    return False
+                if place is not None and first <= place <= last:
+                    return False
+        return True
+
+    def _place_in(self, block: cst.CSTNode, node: cst.CSTNode) -> int | None:
+        """Which of the statements of a block a node is part of."""
+        if block not in self._orders:
+            statements = getattr(block, "body", ())
+            self._orders[block] = {statement: i for i, statement in enumerate(statements)}
+        order = self._orders[block]
+        return next((order[n] for n in (node, *self._tree.ancestors(node)) if n in order), None)
 
     def _is_kept(self, part: cst.Attribute, functions: set[Scope]) -> bool:
         """``self.rows`` in ``self.rows.append``: is it bound more than once here?"""
