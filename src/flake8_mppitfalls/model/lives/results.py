@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 ASYNCHRONOUS = frozenset({"apply_async", "map_async", "starmap_async"})
 LAZY = frozenset({"imap", "imap_unordered"})
 
+_SHOWING = frozenset({"print", "repr", "str", "logging.debug", "logging.info", "logging.warning"})
 _WAITING = frozenset({UseKind.ITERATED, UseKind.AWAITED, UseKind.YIELDED, UseKind.STORED})
 _POLLED = frozenset({"ready", "successful"})
 _METHODS = frozenset(
@@ -169,7 +170,7 @@ class Results:
                         continue
                     return False
                 uses = self._program.uses.of_parameter(parameter)
-                if any(self._looks(use) for use in uses):
+                if any(self._looks(use) or _shows(use) for use in uses):
                     return False
         return True
 
@@ -439,3 +440,8 @@ class Results:
             statement.test, lambda node: is_made_at(self._program.values(node), task)
         )
         return there is not None and (branch is statement.body) is there
+
+
+def _shows(use: Use) -> bool:
+    """``print(future)`` says how the task went: ``<Future … state=finished raised OSError>``."""
+    return use.kind is UseKind.TESTED and use.name in _SHOWING
