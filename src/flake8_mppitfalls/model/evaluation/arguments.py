@@ -140,6 +140,8 @@ class Arguments:
             self._tracer.use(UseKind.ITERATED, call, node, name, depth=depth, through=through)
         elif name == "map" and depth:
             self._tracer.use(UseKind.PASSED, call, node, name, depth=depth, through=through)
+        elif name == "map" and node is not call.args[0].value:
+            self._tracer.follow(call, depth, through)
         elif name in {"concurrent.futures.wait", "multiprocessing.connection.wait"} and depth:
             self._tracer.use(UseKind.TESTED, call, node, name, depth=depth, through=through)
             # wait() gives a tuple of sets: one container more.
