@@ -9,6 +9,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.values import (
+    UNDECIDED,
     UNKNOWN,
     Constant,
     Container,
@@ -27,6 +28,11 @@ _RESULT_CLASSES = {
     "MapResult": api.Kind.ASYNC_RESULT,
     "Connection": api.Kind.CONNECTION,
 }
+
+_CONTEXTS = frozenset(
+    {"multiprocessing.context.BaseContext", "multiprocessing.context.DefaultContext"}
+)
+"""A context of some start method."""
 
 _PROXIES_TOO = frozenset(
     {"queue.Queue"}
@@ -75,6 +81,8 @@ class Annotations:
             made = Made(maker.makes, site, maker.name, maker.method, api.flavour(name))
             return (made,)
         last = name.rpartition(".")[2]
+        if api.canonical(name) in _CONTEXTS:
+            return (Made(api.Kind.CONTEXT, site, "get_context", UNDECIDED, api.flavour(name)),)
         if api.canonical(name).startswith("multiprocessing.") and last in _RESULT_CLASSES:
             return (Made(_RESULT_CLASSES[last], site, last),)
         return (Result(name, site),)
