@@ -236,7 +236,7 @@ class _Case:
             return ""
         together = self._is_one_of_many(call)
         of_many = together or not self._is_only_one
-        if self._has_ended(call, of_many):
+        if self._has_ended(call):
             return ""
         if self._is_another(call) or self._is_still_another(call):
             return ""
@@ -313,22 +313,21 @@ class _Case:
                     return True
         return False
 
-    def _has_ended(self, call: cst.Call, of_many: bool) -> bool:
+    def _has_ended(self, call: cst.Call) -> bool:
         """Has it been joined, without a time limit, since its start?"""
         steps = self._program.paths.before(call, lambda step: bool(self._starts.at(step)))
         return any(
             self._joins.at(step)
             and not self._is_of_earlier_turn(step.node, call)
-            # The one that this method joined before was of another object.
-            and not (of_many and self._is_of_another(step, call))
+            and not self._is_behind(step, call)
             for step in steps
         )
 
-    def _is_of_another(self, step: Step, call: cst.Call) -> bool:
-        """Was it done when the same function ran for another object?"""
+    def _is_behind(self, step: Step, call: cst.Call) -> bool:
+        """Was it done when the same function ran before? Then that is where it went wrong."""
         here = self._tree.function_of(call)
         behind = self._tree.function_of(step.node) is here and self._tree.before(call, step.node)
-        return behind or here.node in step.functions
+        return behind or here.node in self._program.sides.reach(list(step.functions))
 
     def _is_of_earlier_turn(self, join: cst.CSTNode, call: cst.Call) -> bool:
         """``for p in procs: p.terminate(); p.join()``: the one before was another process."""
