@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS, decorator_names
-from flake8_mppitfalls.model.values import Constant, Instance, Made, is_none
+from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, UseKind
+from flake8_mppitfalls.model.values import BoundMethod, Constant, Instance, Made, is_none
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 
@@ -87,8 +88,9 @@ class AttributeSetInChild(Rule):
             family = {cls, *program.evaluator.classes.mro(cls)}
             family.update(program.evaluator.classes.subclasses(cls))
             child = program.sides.reach(entry.function for entry in entries)
+            sent = _made_at(program, entries)
             for name, nodes in _set_in_child(program, family, child, attributes).items():
-                if _is_read_in_parent(program, family, name):
+                if _is_read_in_parent(program, family, name, sent):
                     for node in nodes:
                         here = places.setdefault(program.tree.statement_of(node), [])
                         if node not in here:
@@ -298,7 +300,26 @@ def _is_assigned_in_parent(program: Program, family: set[cst.ClassDef], name: st
     )
 
 
-def _is_read_in_parent(program: Program, family: set[cst.ClassDef], name: str) -> bool:
+def _made_at(program: Program, entries: list[Entry]) -> set[cst.CSTNode]:
+    """Where the objects are made whose methods go to a process; empty if that is not known.
+
+    Nor where others may get them.
+    """
+    sites: set[cst.CSTNode] = set()
+    for entry in entries:
+        for value in program.values(entry.task.callable) if entry.task is not None else (None,):
+            receiver = value.receiver if isinstance(value, BoundMethod) else None
+            site = receiver.site if isinstance(receiver, Instance) else None
+            if not isinstance(site, cst.Call):
+                return set()
+            sites.add(site)
+    away = HANDED_ON - {UseKind.KEPT}
+    return set() if any(u.kind in away for s in sites for u in program.uses.of(s)) else sites
+
+
+def _is_read_in_parent(
+    program: Program, family: set[cst.ClassDef], name: str, sent: set[cst.CSTNode]
+) -> bool:
     """Does code of the parent read the attribute of an object whose process was started?"""
     for node in program.evaluator.members.of_classes(name, family):
         if program.changes.is_only_changed(node) or not program.sides.is_parent_code(node):
@@ -310,6 +331,24 @@ def _is_read_in_parent(program: Program, family: set[cst.ClassDef], name: str) -
             for value in program.values(node.value)
             if isinstance(value, (Instance, Made)) and value.site is not None
         }
+        if sent and _is_another(program, node, sent):
+            continue
         if program.module_state.follows_work(node, sites):
             return True
     return False
+
+
+def _is_another(program: Program, node: cst.Attribute, sent: set[cst.CSTNode]) -> bool:
+    """Is the attribute read of an object that is made elsewhere than those that were sent?"""
+
+    def may_be_sent(receiver: cst.BaseExpression) -> bool:
+        sites = [getattr(value, "site", None) for value in program.values(receiver)]
+        return not sites or any(s in sent or not isinstance(s, cst.Call) for s in sites)
+
+    if not may_be_sent(node.value):
+        return True
+    method = _function_around(program, node)
+    if method is None or program.evaluator.classes.of_method(method) is None:
+        return False
+    calls = [reference.node for reference in program.references.of(method)]
+    return not any(not isinstance(n, cst.Attribute) or may_be_sent(n.value) for n in calls)
