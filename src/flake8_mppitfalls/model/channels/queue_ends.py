@@ -37,6 +37,7 @@ _DEEPEST = 4
 
 UNREAD = "it is so whenever the writers are slower, and what they write later is not read"
 ON_ITS_WAY = "what was put may still be on its way through the queue's feeder thread"
+COUNTED = "it leaves out what others have yet to put, and on macOS it raises NotImplementedError"
 TAKEN = "another process may take the last item first, and get() then waits for ever"
 RAISED = "another process may take the last item first, which then raises queue.Empty here"
 NOT_DONE = "what was taken from it need not be done"
@@ -63,7 +64,10 @@ class QueueEnds:
             for decision in emptiness.decisions(call):
                 reasons = [self._reason(queue, decision) for queue in queues]
                 if any(reasons):
-                    found[call] = next(reason for reason in reasons if reason)
+                    reason = next(reason for reason in reasons if reason)
+                    # ``qsize()`` counts what is on its way, too.
+                    sized = reason is ON_ITS_WAY and call in self._tree.calls_of.get("qsize", ())
+                    found[call] = COUNTED if sized else reason
                     break
         return found
 
@@ -321,6 +325,9 @@ class QueueEnds:
     def _comes_too_late(self, queue: Made, decision: Decision) -> str:
         """What happens where the item that was seen is gone when the code takes it."""
         calls = [self._tree.parent(node) for node in self._taken_here(queue, decision)]
+        is_held = self._program.locking.is_held
+        if is_held(decision.call) and all(is_held(call) for call in calls if call):
+            return ""
         if any(isinstance(call, cst.Call) and _waits(call) for call in calls):
             return TAKEN
         taken = all(any(caught.takers(self._tree, call, self._is_empty)) for call in calls if call)
