@@ -142,7 +142,7 @@ def main_script(count: int) -> str:
     )
 
 
-def exceptionsmany(count: int) -> str:
+def exceptions_raised(count: int) -> str:
     """A family of exceptions that workers raise."""
     return (
         HEAD

@@ -182,7 +182,7 @@ def parameters(count: int) -> str:
     return HEAD + work + body + "    pool.close()\n    pool.join()\n"
 
 
-def countsmany(count: int) -> str:
+def counts_of_counts(count: int) -> str:
     """Numbers of workers that come of each other."""
     return (
         HEAD

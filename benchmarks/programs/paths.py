@@ -61,7 +61,7 @@ def match_cases(count: int) -> str:
     )
 
 
-def returnsmany(count: int) -> str:
+def ways_out(count: int) -> str:
     """A function with many ways out."""
     return (
         HEAD

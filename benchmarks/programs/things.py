@@ -44,7 +44,7 @@ def started_then_joined(count: int) -> str:
     return HEAD + WORK + 'if __name__ == "__main__":\n' + make + use
 
 
-def threadsmany(count: int) -> str:
+def threads_between(count: int) -> str:
     """Threads and processes by turns."""
     return (
         HEAD
