@@ -52,6 +52,7 @@ class Tree:
         self._scopes_of: dict[cst.CSTNode, Scope] = {}
         self._owned_loads: dict[str, dict[Scope, list[cst.Name]]] = {}
         self._calls_in: dict[str, dict[Scope, list[cst.Call]]] = {}
+        self._bindings_at: dict[tuple[Scope, str], dict[cst.CSTNode, Binding]] = {}
         self._texts: dict[cst.CSTNode, str] = {}
         self.late: list[tuple[Scope, Binding]] = []
         walk(self, module)
@@ -195,6 +196,19 @@ class Tree:
         owner = scope.owner_of(node.value)
         return owner.bindings[node.value] if owner is not None else []
 
+    def binding_at(self, target: cst.CSTNode) -> Binding | None:
+        """The binding that a name makes which is the target of an assignment, a loop and so on."""
+        if not isinstance(target, cst.Name):
+            return None
+        owner = self.scope_of(target).owner_of(target.value)
+        if owner is None:
+            return None
+        known = self._bindings_at.get((owner, target.value))
+        if known is None:
+            known = {binding.node: binding for binding in owner.bindings.get(target.value, ())}
+            self._bindings_at[owner, target.value] = known
+        return known.get(target)
+
     def qualified(self, node: cst.CSTNode | None) -> str:
         """The dotted name that a chain of names and attributes has through the imports.
 
@@ -211,10 +225,10 @@ class Tree:
         if not bindings:
             parts.append(node.value)
         else:
-            names = {b.qualified for b in bindings}
-            if len(names) != 1 or "" in names:
+            name = bindings[0].qualified
+            if not name or any(binding.qualified != name for binding in bindings):
                 return ""
-            parts.append(names.pop())
+            parts.append(name)
         return ".".join(reversed(parts))
 
     def alternatives(self, node: cst.CSTNode) -> list[str]:

@@ -15,14 +15,12 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.values import Made
 from flake8_mppitfalls.syntax.flow import constant_truth
-from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TypeGuard
 
     from flake8_mppitfalls.model.program import Program
-    from flake8_mppitfalls.syntax.scopes import Binding
 
 DEEPEST = 5
 """How many names and calls are followed from the question to its use."""
@@ -174,21 +172,11 @@ class Emptiness:
         self, call: cst.Call, target: cst.BaseExpression, said: _Said, depth: int
     ) -> Iterator[Decision]:
         """``idle = q.empty()``: the places that read the name."""
-        binding = self._binding_of(target)
+        binding = self._tree.binding_at(target)
         if binding is None:
             return
-        for load in self._tree.loads_of(binding):
-            if binding in self._program.evaluator.bindings(load):
-                yield from self._followed(call, _Said(load, said.truth, said.others), depth + 1)
-
-    def _binding_of(self, target: cst.BaseExpression) -> Binding | None:
-        if not isinstance(target, cst.Name):
-            return None
-        owner = self._tree.scope_of(target).owner_of(target.value)
-        for binding in owner.bindings.get(target.value, ()) if owner is not None else ():
-            if binding.node is target and binding.kind is Bound.ASSIGN:
-                return binding
-        return None
+        for load in self._program.evaluator.reads_of(binding):
+            yield from self._followed(call, _Said(load, said.truth, said.others), depth + 1)
 
     def _returned(
         self, call: cst.Call, statement: cst.Return, said: _Said, depth: int
@@ -223,13 +211,13 @@ class Emptiness:
             if isinstance(parent, cst.NamedExpr):
                 yield from self._counted(call, parent, depth + 1)
             for target in _targets(parent):
-                binding = self._binding_of(target)
-                for load in self._tree.loads_of(binding) if binding is not None else ():
-                    if binding in self._program.evaluator.bindings(load):
-                        yield from self._counted(call, load, depth + 1)
-                        said = self._compared(load)
-                        if said is not None:
-                            yield from self._followed(call, said, depth + 1)
+                binding = self._tree.binding_at(target)
+                reads = self._program.evaluator.reads_of(binding) if binding is not None else ()
+                for load in reads:
+                    yield from self._counted(call, load, depth + 1)
+                    said = self._compared(load)
+                    if said is not None:
+                        yield from self._followed(call, said, depth + 1)
 
     # -- statements ----------------------------------------------------------------------------
 

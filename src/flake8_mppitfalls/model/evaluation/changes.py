@@ -171,11 +171,9 @@ class Changes:
         elif isinstance(parent, (cst.AnnAssign, cst.NamedExpr)) and node is parent.value:
             targets = [parent.target]
         for target in targets:
-            if isinstance(target, cst.Name):
-                owner = self._tree.scope_of(target).owner_of(target.value)
-                for binding in owner.bindings[target.value] if owner is not None else ():
-                    if binding.node is target:
-                        yield from self._program.evaluator.reads_of(binding)
+            binding = self._tree.binding_at(target)
+            if binding is not None:
+                yield from self._program.evaluator.reads_of(binding)
 
     # -- where it stands -----------------------------------------------------------------------
 

@@ -175,13 +175,10 @@ class Holdings:
                 elif path == (None,):
                     yield from self._bound(element.value, (), depth, Unpacked(i))
             return
-        if not isinstance(target, cst.Name):
-            return
-        owner = self._tree.scope_of(target).owner_of(target.value)
-        for binding in owner.bindings.get(target.value, ()) if owner is not None else ():
-            if binding.node is target and binding.kind in (Bound.ASSIGN, Bound.FOR):
-                for load in self._evaluator.reads_of(binding):
-                    yield from self._held(load, path, depth + 1, key)
+        binding = self._tree.binding_at(target)
+        if binding is not None and binding.kind in (Bound.ASSIGN, Bound.FOR):
+            for load in self._evaluator.reads_of(binding):
+                yield from self._held(load, path, depth + 1, key)
 
 
 def _constant(node: cst.BaseExpression) -> object:

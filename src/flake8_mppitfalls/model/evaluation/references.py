@@ -289,14 +289,10 @@ class References:
             yield from self._named(loop.target, skip)
 
     def _named(self, target: cst.BaseExpression, skip: int) -> Iterator[Reference]:
-        if not isinstance(target, cst.Name):
-            return
-        scope = self._tree.scope_of(target)
-        owner = scope.owner_of(target.value)
-        for binding in owner.bindings.get(target.value, ()) if owner is not None else ():
-            if binding.node is target and binding.kind in (Bound.ASSIGN, Bound.FOR):
-                for load in self._evaluator.reads_of(binding):
-                    yield Reference(load, skip)
+        binding = self._tree.binding_at(target)
+        if binding is not None and binding.kind in (Bound.ASSIGN, Bound.FOR):
+            for load in self._evaluator.reads_of(binding):
+                yield Reference(load, skip)
 
 
 def _from_call(args: object, position: int, name: str) -> Iterator[Given]:

@@ -281,7 +281,7 @@ class Tracer:
         self, target: cst.BaseExpression, at: cst.CSTNode, depth: int, through: bool
     ) -> None:
         if isinstance(target, cst.Name):
-            binding = self._binding_of(target)
+            binding = self._tree.binding_at(target)
             if binding is not None:
                 self.bound(binding, depth, through=through)
                 if isinstance(binding.scope.node, cst.ClassDef):
@@ -339,7 +339,7 @@ class Tracer:
 
     def _is_other(self, target: cst.BaseExpression) -> bool:
         """``pool, size = make()``: is this the part that is surely not what is followed?"""
-        binding = self._binding_of(target) if isinstance(target, cst.Name) else None
+        binding = self._tree.binding_at(target)
         if binding is None or not self._origins:
             return False
         values = self._evaluator.bound(binding)
@@ -348,11 +348,6 @@ class Tracer:
             and getattr(value, "site", None) not in self._origins
             for value in values
         )
-
-    def _binding_of(self, target: cst.Name) -> Binding | None:
-        owner = self._tree.scope_of(target).owner_of(target.value)
-        bindings = owner.bindings.get(target.value, ()) if owner is not None else ()
-        return next((b for b in bindings if b.node is target), None)
 
     def _stored_attribute(
         self, target: cst.Attribute, at: cst.CSTNode, depth: int, through: bool
@@ -419,13 +414,13 @@ class Tracer:
     ) -> None:
         if node is parent.target and depth and isinstance(node, cst.Name):
             # ``results += …`` binds the same container again.
-            binding = self._binding_of(node)
+            binding = self._tree.binding_at(node)
             if binding is not None:
                 self.bound(binding, depth, through=True)
             return
         if node is parent.value and depth:
             if isinstance(parent.target, cst.Name):
-                binding = self._binding_of(parent.target)
+                binding = self._tree.binding_at(parent.target)
                 if binding is not None:
                     self.bound(binding, depth, through=True)
                 self.into_container(parent.target, node, depth - 1, through)
