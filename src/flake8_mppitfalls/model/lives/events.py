@@ -17,7 +17,7 @@ from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, Use, UseKind
-from flake8_mppitfalls.model.lives.lending import MANAGERS, loans
+from flake8_mppitfalls.model.lives.lending import MANAGERS, fixture_users, loans
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect
 from flake8_mppitfalls.model.lives.naming import LOOSE, NOT, How, Naming, Way
 from flake8_mppitfalls.model.values import Instance
@@ -468,6 +468,16 @@ def _is_lent(program: Program, kind: api.Kind, use: Use) -> bool:
     function = program.tree.function_of(use.node).node
     if use.depth or not isinstance(function, cst.FunctionDef):
         return False
+    methods = api.METHODS[kind]
+
+    def is_ended(uses: Iterable[Use]) -> bool:
+        return any(
+            u.name in methods and methods[u.name].effect in MACHINES[kind].effects for u in uses
+        )
+
+    tests = list(fixture_users(program, function))
+    if tests:
+        return not any(is_ended(program.uses.of_parameter(given)) for given in tests)
     if MANAGERS.isdisjoint(decorator_names(program.tree, function)):
         return False
     sites = program.references.calls(function)
@@ -475,11 +485,7 @@ def _is_lent(program: Program, kind: api.Kind, use: Use) -> bool:
         return False
     if not all(isinstance(program.tree.parent(site.call), cst.WithItem) for site in sites):
         return False
-    methods = api.METHODS[kind]
-    return not any(
-        each.name in methods and methods[each.name].effect in MACHINES[kind].effects
-        for each in program.uses.of(use.at)
-    )
+    return not is_ended(program.uses.of(use.at))
 
 
 def is_run_in_executor(program: Program, use: Use) -> bool:

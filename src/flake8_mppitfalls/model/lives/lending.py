@@ -6,7 +6,7 @@ and ends it afterwards, or does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import libcst as cst
@@ -18,7 +18,9 @@ from flake8_mppitfalls.model.lives.machine import MACHINES
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.program import Program
+    from flake8_mppitfalls.syntax.scopes import Binding
 
+_FIXTURES = frozenset({"pytest.fixture", "pytest_asyncio.fixture"})
 MANAGERS = frozenset({"contextlib.contextmanager", "contextlib.asynccontextmanager"})
 
 
@@ -43,6 +45,13 @@ def loans(program: Program, kind: api.Kind, uses: Iterable[Use]) -> list[Loan]:
     uses = list(uses)
     found = (_loan(program, kind, use, uses) for use in uses if use.kind is UseKind.YIELDED)
     return [loan for loan in found if loan is not None]
+
+
+def fixture_users(program: Program, function: cst.FunctionDef) -> Iterator[Binding]:
+    """The parameters of tests, and of other fixtures, that get what a pytest fixture yields."""
+    if _FIXTURES.isdisjoint(decorator_names(program.tree, function)):
+        return
+    yield from program.lifetimes.parameters.get(function.name.value, ())
 
 
 def is_lent_to_known(program: Program, function: cst.CSTNode) -> bool:

@@ -217,6 +217,17 @@ class Lifetimes:
         return known
 
     @cached_property
+    def parameters(self) -> dict[str, list[Binding]]:
+        """The parameters of all functions, by their names."""
+        tree = self._program.tree
+        found: dict[str, list[Binding]] = {}
+        for function in tree.nodes(cst.FunctionDef):
+            for name, bindings in tree.scopes[function].bindings.items():
+                if bindings[0].kind is Bound.PARAMETER:
+                    found.setdefault(name, []).append(bindings[0])
+        return found
+
+    @cached_property
     def _ending(self) -> dict[Scope, set[str]]:
         """For each function which of these methods it calls, on whatever it may be."""
         tree = self._program.tree
