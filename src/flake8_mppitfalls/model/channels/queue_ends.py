@@ -17,8 +17,9 @@ from flake8_mppitfalls.model.execution.activities import Activities, Activity
 from flake8_mppitfalls.model.execution.concurrency import SEVERAL
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.pending import Pending
-from flake8_mppitfalls.model.values import Made, Member
+from flake8_mppitfalls.model.values import UNKNOWN, Made, Member, is_made_at
 from flake8_mppitfalls.syntax.flow import constant_truth
+from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.channels.emptiness import Decision
@@ -274,7 +275,9 @@ class QueueEnds:
     def _entries_with(self, queue: Made, nodes: list[cst.Attribute]) -> list[Entry]:
         found: dict[Entry, None] = {}
         for node in nodes:
-            found.update(dict.fromkeys(self._program.concurrency.entries_at(node)))
+            for entry in self._program.concurrency.entries_at(node):
+                if not self._gets_another(entry, node, queue):
+                    found[entry] = None
         is_given = self._program.concurrency.is_given
         given = dict.fromkeys(
             e for e in found if e.task is not None and is_given(e.task.call.args, queue.site)
@@ -282,6 +285,21 @@ class QueueEnds:
         # A function that several tasks run may get this queue from some of them alone.
         functions = {entry.function for entry in given}
         return [e for e in found if e in given or e.function not in functions]
+
+    def _gets_another(self, entry: Entry, node: cst.Attribute, queue: Made) -> bool:
+        """Is it a parameter's method, and the task gives the function another queue?"""
+        bindings = self._tree.lookup(node.value) if isinstance(node.value, cst.Name) else []
+        if entry.task is None or len(bindings) != 1:
+            return False
+        if bindings[0].kind is not Bound.PARAMETER or bindings[0].scope.node is not entry.function:
+            return False
+        given = [
+            value
+            for argument in entry.task.given()
+            for value in self._program.evaluator.given(argument)
+        ]
+        queues = [value for value in given if isinstance(value, Made) and value.kind is queue.kind]
+        return bool(queues) and UNKNOWN not in given and not is_made_at(tuple(queues), queue.site)
 
     def _parent_nodes(self, queue: Made, names: tuple[str, ...]) -> list[cst.Attribute]:
         """The places in parent code that do so."""
