@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import libcst as cst
 
 from flake8_mppitfalls.syntax.fields import FIELDS, SCOPE_FIELDS, dotted_name
-from flake8_mppitfalls.syntax.scopes import Binding, Scope, ScopeKind
+from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope, ScopeKind
 from flake8_mppitfalls.syntax.shorthands import Shorthands
 from flake8_mppitfalls.syntax.walk import walk
 
@@ -241,6 +241,24 @@ class Tree:
             return []
         rest = dotted_name(node).partition(".")[2]
         return [b.qualified + ("." + rest if rest else "") for b in bindings]
+
+    def entered(self, item: cst.WithItem) -> cst.BaseExpression:
+        """What a ``with`` item enters; for a name that is bound to a call alone, that call."""
+        node = item.item
+        bindings = self.lookup(node) if isinstance(node, cst.Name) else []
+        value = bindings[0].value if len(bindings) == 1 and not bindings[0].path else None
+        is_call = isinstance(value, cst.Call) and bindings[0].kind is Bound.ASSIGN
+        return value if is_call and value is not None else node
+
+    def item_of(self, call: cst.CSTNode) -> cst.WithItem | None:
+        """The ``with`` item that enters what a call gives, at once or by a name of its own."""
+        parent = self.parents.get(call)
+        if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
+            target = parent.targets[0].target
+            bindings = self.lookup(target) if isinstance(target, cst.Name) else []
+            loads = self.loads_of(bindings[0]) if len(bindings) == 1 else []
+            parent = self.parents.get(loads[0]) if len(loads) == 1 else None
+        return parent if isinstance(parent, cst.WithItem) else None
 
     def starred(self, name: str) -> list[str]:
         """The dotted names that a name without bindings may have by ``from module import *``."""

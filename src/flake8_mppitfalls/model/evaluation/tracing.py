@@ -525,10 +525,10 @@ class Tracer:
         function = self._tree.function_of(parent).node
         if isinstance(function, cst.FunctionDef) and not isinstance(parent, cst.From):
             for site in self._references.calls(function):
-                item = self._tree.parent(site.call)
-                if isinstance(item, cst.WithItem) and item.asname is not None:
+                item = self._tree.item_of(site.call)
+                if item is not None and item.asname is not None:
                     self._assigned(item.asname.name, node, depth, through)
-                elif not isinstance(item, cst.WithItem):
+                elif item is None:
                     self.follow(site.call, depth + 1, True)
 
     def _looped(

@@ -34,7 +34,7 @@ def takers(tree: Tree, node: cst.CSTNode, names: Names) -> Iterator[Taker]:
                     break
         elif isinstance(parent, cst.With) and child is parent.body:
             for item in parent.items:
-                call = item.item
+                call = tree.entered(item)
                 if isinstance(call, cst.Call):
                     if tree.qualified(call.func) == "contextlib.suppress":
                         if any(_any(arg.value, names) for arg in call.args):

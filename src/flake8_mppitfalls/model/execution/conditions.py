@@ -247,7 +247,7 @@ class Conditions:
     def is_to_fail(self, node: cst.CSTNode) -> bool:
         """True in the block of a test that wants an error: the program goes as it should."""
         within = self._tree.ancestors(node)
-        return any(isinstance(p, cst.With) and _enters(p, _WANTING) for p in within)
+        return any(isinstance(p, cst.With) and self._enters(p, _WANTING) for p in within)
 
     def expects(self, node: cst.CSTNode, error: str) -> bool:
         """True if the code around ``node`` catches just this error: it is asked for, or tested."""
@@ -258,12 +258,20 @@ class Conditions:
                     if error in self._caught(handler.type):
                         return True
             elif isinstance(parent, cst.With):
-                if _enters(parent, _WANTING | {"suppress"}):
+                if self._enters(parent, _WANTING | {"suppress"}):
                     return True
             elif isinstance(parent, (cst.FunctionDef, cst.Lambda)):
                 return False
             child = parent
         return False
+
+    def _enters(self, block: cst.With, names: frozenset[str]) -> bool:
+        """Does a ``with`` statement call something of one of these names?"""
+        calls = map(self._tree.entered, block.items)
+        return any(
+            isinstance(call, cst.Call) and dotted_name(call.func).rpartition(".")[2] in names
+            for call in calls
+        )
 
     @staticmethod
     def _caught(types: cst.BaseExpression | None) -> set[str]:
@@ -490,12 +498,6 @@ _BARRING: frozenset[type] = frozenset(
 )
 _SAYING = _BARRING | {cst.Module, cst.IndentedBlock, cst.FunctionDef, cst.Lambda}
 """What has tests that hold, or do not hold, for what is inside."""
-
-
-def _enters(block: cst.With, names: frozenset[str]) -> bool:
-    """Does a ``with`` statement call something of one of these names?"""
-    calls = (item.item.func for item in block.items if isinstance(item.item, cst.Call))
-    return any(dotted_name(func).rpartition(".")[2] in names for func in calls)
 
 
 def _asserted(statement: cst.CSTNode) -> Iterator[cst.BaseExpression]:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 import libcst as cst
 
 from flake8_mppitfalls.model import api
-from flake8_mppitfalls.model.evaluation.classes import decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, positional_names
 from flake8_mppitfalls.model.evaluation.uses import HANDED_ON, Use, UseKind
-from flake8_mppitfalls.model.lives.lending import MANAGERS, fixture_users, loans
+from flake8_mppitfalls.model.lives.lending import fixture_users, is_lent_to_known, loans
 from flake8_mppitfalls.model.lives.machine import MACHINES, Effect
 from flake8_mppitfalls.model.lives.naming import LOOSE, NOT, How, Naming, Way
 from flake8_mppitfalls.model.values import Instance
@@ -181,9 +180,9 @@ class Events:
     def _add_loans(self) -> None:
         """``with workers() as pool:`` gets the thing there, and may find it ended afterwards."""
         for loan in loans(self._program, self._life.made.kind, self._life.uses):
-            for item in loan.items:
+            for call, item in loan.items:
                 self._calls[item.item] = None
-                self._borrowing.add(item.item)
+                self._borrowing.add(call)
                 scope = self._tree.function_of(item)
                 self._place(scope, Event(Effect.MAKE, item.item))
                 if loan.is_ended:
@@ -478,12 +477,7 @@ def _is_lent(program: Program, kind: api.Kind, use: Use) -> bool:
     tests = list(fixture_users(program, function))
     if tests:
         return not any(is_ended(program.uses.of_parameter(given)) for given in tests)
-    if MANAGERS.isdisjoint(decorator_names(program.tree, function)):
-        return False
-    sites = program.references.calls(function)
-    if not sites or len(sites) < len(program.references.of(function)):
-        return False
-    if not all(isinstance(program.tree.parent(site.call), cst.WithItem) for site in sites):
+    if not is_lent_to_known(program, function):
         return False
     return not is_ended(program.uses.of(use.at))
 

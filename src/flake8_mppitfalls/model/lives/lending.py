@@ -28,12 +28,12 @@ class Loan(NamedTuple):
     """A function that lends a thing.
 
     Attributes:
-        items: the ``with`` items that borrow it.
+        items: the calls of the function, and the ``with`` items that borrow by them.
         is_ended: it has come to its end where the item is left.
         is_left: that end is the end of a ``with`` block of the thing, without a ``join()``.
     """
 
-    items: tuple[cst.WithItem, ...]
+    items: tuple[tuple[cst.CSTNode, cst.WithItem], ...]
     is_ended: bool
     is_left: bool
 
@@ -62,7 +62,7 @@ def is_lent_to_known(program: Program, function: cst.CSTNode) -> bool:
         return False
     sites = program.references.calls(function)
     return 0 < len(sites) == len(program.references.of(function)) and all(
-        isinstance(program.tree.parent(site.call), cst.WithItem) for site in sites
+        program.tree.item_of(site.call) is not None for site in sites
     )
 
 
@@ -87,9 +87,10 @@ def _loan(program: Program, kind: api.Kind, lent: Use, uses: list[Use]) -> Loan 
             if not tree.before(lent.node, use.node):
                 return None
             ends.append(use)
-    parents = (tree.parent(site.call) for site in program.references.calls(function))
+    calls = [site.call for site in program.references.calls(function)]
+    items = ((call, tree.item_of(call)) for call in calls)
     return Loan(
-        tuple(parent for parent in parents if isinstance(parent, cst.WithItem)),
+        tuple((call, item) for call, item in items if item is not None),
         bool(ends),
         any(use.kind is UseKind.ENTERED for use in ends)
         and not any(use.kind is UseKind.METHOD for use in ends),

@@ -277,7 +277,7 @@ class Lifetimes:
         life.entered = [u.node for u in uses if u.kind is UseKind.ENTERED]
         if made.kind in MACHINES:
             lent = (loan for loan in loans(self._program, made.kind, uses) if loan.is_left)
-            life.entered += [item for loan in lent for item in loan.items]
+            life.entered += [item for loan in lent for _, item in loan.items]
         life.is_handed_on = any(hands_on(self._program, made.kind, use) for use in uses)
         return life
 
