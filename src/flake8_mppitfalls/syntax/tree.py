@@ -20,6 +20,7 @@ from flake8_mppitfalls.syntax.walk import walk
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MOST_NAMES = 4
 NodeT = TypeVar("NodeT", bound=cst.CSTNode)
 
 
@@ -244,18 +245,28 @@ class Tree:
 
     def entered(self, item: cst.WithItem) -> cst.BaseExpression:
         """What a ``with`` item enters; for a name that is bound to a call alone, that call."""
-        node = item.item
-        bindings = self.lookup(node) if isinstance(node, cst.Name) else []
-        value = bindings[0].value if len(bindings) == 1 and not bindings[0].path else None
-        is_call = isinstance(value, cst.Call) and bindings[0].kind is Bound.ASSIGN
-        return value if is_call and value is not None else node
+        node: cst.BaseExpression | None = item.item
+        seen = 0
+        while isinstance(node, cst.Name) and seen < MOST_NAMES:
+            bindings = self.lookup(node)
+            only = bindings[0] if len(bindings) == 1 else None
+            if only is None or only.kind is not Bound.ASSIGN or only.path:
+                break
+            node, seen = only.value, seen + 1
+        return node if isinstance(node, cst.Call) else item.item
 
     def item_of(self, call: cst.CSTNode) -> cst.WithItem | None:
         """The ``with`` item that enters what a call gives, at once or by a name of its own."""
         parent = self.parents.get(call)
-        if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
-            target = parent.targets[0].target
-            bindings = self.lookup(target) if isinstance(target, cst.Name) else []
+        for _ in range(MOST_NAMES):
+            target: cst.CSTNode | None = None
+            if isinstance(parent, cst.Assign) and len(parent.targets) == 1:
+                target = parent.targets[0].target
+            elif isinstance(parent, cst.AnnAssign):
+                target = parent.target
+            if not isinstance(target, cst.Name):
+                break
+            bindings = self.lookup(target)
             loads = self.loads_of(bindings[0]) if len(bindings) == 1 else []
             parent = self.parents.get(loads[0]) if len(loads) == 1 else None
         return parent if isinstance(parent, cst.WithItem) else None

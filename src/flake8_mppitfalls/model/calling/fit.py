@@ -127,7 +127,8 @@ class Fit:
         """Is it what ``handler_for(kind)`` or ``HANDLERS[kind]`` gives, or a name for it?"""
         bindings = self._evaluator.bindings(function) if isinstance(function, cst.Name) else ()
         origins = [b.value for b in bindings if b.kind is Bound.ASSIGN] or [function]
-        return any(isinstance(origin, (cst.Call, cst.Subscript)) for origin in origins)
+        found = map(self._evaluator.behind, origins)
+        return any(isinstance(origin, (cst.Call, cst.Subscript)) for origin in found)
 
     def _is_conditional(self, node: cst.CSTNode) -> bool:
         """Does a test of its function decide about ``node``, or an error that is caught?"""

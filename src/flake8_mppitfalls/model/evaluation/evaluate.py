@@ -62,6 +62,9 @@ MANY_VALUES = 100
 DEEPEST = 60
 """How many expressions deep an evaluation goes before the answer is *unknown*."""
 
+MOST_NAMES = 4
+"""So many names in a row are followed to what stands behind them."""
+
 ROOM = 15
 """So much less deep an expression is asked again whose answer the depth cut short."""
 
@@ -259,6 +262,16 @@ class Evaluator:
     def _runs_in(self, binding: Binding, owner: Scope) -> bool:
         """Is the binding made by a statement of ``owner`` itself, not of a nested function?"""
         return binding.kind is Bound.PARAMETER or self.tree.function_of(binding.node) is owner
+
+    def behind(self, node: cst.BaseExpression | None) -> cst.BaseExpression | None:
+        """The expression that gave a name its value, where it got one by an assignment alone."""
+        for _ in range(MOST_NAMES):
+            bindings = self.bindings(node) if isinstance(node, cst.Name) else ()
+            only = bindings[0] if len(bindings) == 1 else None
+            if only is None or only.kind is not Bound.ASSIGN or only.path:
+                break
+            node = only.value
+        return node
 
     def flow(self, scope: Scope) -> Flow:
         """The control flow of a scope's statements."""

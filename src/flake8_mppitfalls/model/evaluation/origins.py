@@ -211,6 +211,7 @@ def _is_harmless(statement: cst.CSTNode) -> bool:
             isinstance(part, cst.Assign)
             and all(isinstance(target.target, cst.Name) for target in part.targets)
         )
+        or (isinstance(part, cst.AnnAssign) and isinstance(part.target, cst.Name))
         for part in statement.body
     )
 

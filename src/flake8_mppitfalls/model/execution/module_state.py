@@ -410,11 +410,15 @@ class ModuleState:
 
     def is_made_alike_in_parent(self, binding: Binding) -> bool:
         """Does the parent make one for itself, too, as in ``log = Logger(queue)``?"""
-        return isinstance(binding.value, cst.Call) and any(
-            isinstance(write.binding.value, cst.Call)
-            and write.side is Side.PARENT
-            and write.binding.value.func.deep_equals(binding.value.func)
+        behind = self._program.evaluator.behind
+        made = behind(binding.value)
+        others = (
+            behind(write.binding.value)
             for write in self.writes(binding.name)
+            if write.side is Side.PARENT
+        )
+        return isinstance(made, cst.Call) and any(
+            isinstance(other, cst.Call) and other.func.deep_equals(made.func) for other in others
         )
 
 

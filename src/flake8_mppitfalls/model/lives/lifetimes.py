@@ -36,6 +36,10 @@ MOST_FOLLOWED_EACH = 30
 """So many for each function of the file. Nothing is said of the things that come after that."""
 
 
+_NOTHING_MORE = frozenset({UseKind.RETURNED, UseKind.DROPPED, UseKind.TESTED})
+"""What a function that only makes a thing does with it."""
+
+
 class Lifetimes:
     """The lives of the pools, executors and processes of one file."""
 
@@ -258,7 +262,7 @@ class Lifetimes:
         for use in life.uses:
             if tree.function_of(use.node) is home:
                 is_task = use.name in methods and methods[use.name].shape is not None
-                if use.depth or not (use.kind is UseKind.RETURNED or is_task):
+                if use.depth or not (use.kind in _NOTHING_MORE or is_task):
                     return []
                 if isinstance(use.at, cst.Name):
                     if tree.scope_of(use.at).owner_of(use.at.value) is not home:

@@ -193,7 +193,8 @@ def _is_no_news(program: Program, store: Store, function: cst.CSTNode | None) ->
     """
     if store.path or store.kind is not Bound.ASSIGN:
         return False
-    if isinstance(store.value, cst.Call) and _is_made_by_both(program, store, store.value):
+    made = program.evaluator.behind(store.value)
+    if isinstance(made, cst.Call) and _is_made_by_both(program, store, made):
         return True
     if any(entry.function is function for entry in program.sides.entries()):
         if _is_argument(program, store.value, function):
@@ -216,7 +217,8 @@ def _is_made_by_both(program: Program, store: Store, made: cst.Call) -> bool:
     ]
     for c in classes.mro(cls) if cls is not None else ():
         first += [binding.value for binding in program.tree.scopes[c].bindings.get(name, ())]
-    return any(isinstance(one, cst.Call) and one.func.deep_equals(made.func) for one in first)
+    calls = map(program.evaluator.behind, first)
+    return any(isinstance(one, cst.Call) and one.func.deep_equals(made.func) for one in calls)
 
 
 def _is_argument(

@@ -368,7 +368,16 @@ def _targets(program: Program, call: cst.Call) -> set[str]:
         elif isinstance(parent, (cst.IfExp, cst.BooleanOperation, cst.Arg, cst.Call)):
             continue
         break
+    found.update(dotted_name(target) for target in _passed_on(program, call))
     return found - {""}
+
+
+def _passed_on(program: Program, call: cst.Call) -> Iterator[cst.BaseExpression]:
+    """``self.pool`` in ``pool = Pool()`` and then ``self.pool = pool``."""
+    for use in program.uses.of(call):
+        assign = program.tree.parent(use.at)
+        if isinstance(assign, cst.Assign) and not use.depth:
+            yield from (target.target for target in assign.targets)
 
 
 def _is_one_of_many(program: Program, constructor: Constructor) -> bool:
