@@ -31,14 +31,16 @@ def all_rules() -> tuple[type[Rule], ...]:
 def check(program: Program) -> list[Finding]:
     """What the rules that are on find in *program*: one report for each defect.
 
-    Where a test wants an error (``with pytest.raises(…):``), nothing goes wrong by its coming.
+    Where a test wants an error (``with pytest.raises(…):``), nothing goes wrong by its coming, and
+    nothing does in code that never runs.
     """
     found: dict[tuple[str, int], Finding] = {}
     for rule in all_rules():
         if rule.opt_in and not program.settings.wants(rule.code):
             continue
         for finding in rule().check(program):
-            if not program.conditions.is_to_fail(finding.node):
+            conditions = program.conditions
+            if not conditions.is_to_fail(finding.node) and not conditions.never_runs(finding.node):
                 found.setdefault((finding.rule.code, id(finding.node)), finding)
     return list(found.values())
 

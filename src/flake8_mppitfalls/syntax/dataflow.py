@@ -240,8 +240,20 @@ class DataFlow:
                     row.add_way(point, target, is_thrown=True)
         return goes_on
 
+    def is_reachable(self, node: cst.CSTNode) -> bool:
+        """False for what is never evaluated, as nothing leads to it."""
+        points = self.flow.points_of(node)
+        return not points or not self._perhaps_reachable.isdisjoint(points)
+
     @cached_property
     def _reachable(self) -> set[Point]:
+        return self._reached(any_with_suppresses=False)
+
+    @cached_property
+    def _perhaps_reachable(self) -> set[Point]:
+        return self._reached(any_with_suppresses=True)
+
+    def _reached(self, *, any_with_suppresses: bool) -> set[Point]:
         found: set[Point] = set()
         work = [self.flow.entry]
         while work:
@@ -250,6 +262,9 @@ class DataFlow:
                 found.add(point)
                 work += point.successors
                 work += point.exceptional
+                if any_with_suppresses and type(point.node) is cst.With:
+                    behind = self.index.get(point, len(self.index)) + 1
+                    work += self.flow.points[behind : behind + 1]
         return found
 
     @cached_property

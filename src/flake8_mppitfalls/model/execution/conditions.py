@@ -249,6 +249,16 @@ class Conditions:
         within = self._tree.ancestors(node)
         return any(isinstance(p, cst.With) and self._enters(p, _WANTING) for p in within)
 
+    def never_runs(self, node: cst.CSTNode) -> bool:
+        """True for what nothing leads to: the block of an ``if False:``, a line after a return."""
+        current: cst.CSTNode | None = node
+        while current is not None:
+            function = self._tree.function_of(current)
+            if not self._evaluator.data_flow(function).is_reachable(current):
+                return True
+            current = function.node if function.parent is not None else None
+        return False
+
     def expects(self, node: cst.CSTNode, error: str) -> bool:
         """True if the code around ``node`` catches just this error: it is asked for, or tested."""
         child = node
