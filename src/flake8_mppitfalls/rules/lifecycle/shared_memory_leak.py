@@ -69,11 +69,15 @@ class SharedMemoryLeak(Rule):
         """Yield each new block that nobody unlinks."""
         made = [m for m in program.made.get(api.Kind.SHARED_MEMORY, ()) if _is_new(program, m)]
         unlinked = list(_unlinked(program)) if made else []
+        by_site: dict[cst.CSTNode, list[Made | None]] = {}
+        for other in unlinked:
+            if other is not None:
+                by_site.setdefault(other.site, []).append(other)
         for block in made:
             uses = program.uses.of(block.site)
             others = unlinked
             if _is_of_this_place(program, block, uses):
-                others = [o for o in unlinked if o is not None and o.site is block.site]
+                others = by_site.get(block.site, [])
             if any(_may_be(program, block, other) for other in others):
                 continue
             if any(self._is_handed_on(program, use) for use in uses):
