@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import libcst as cst
 
 from flake8_mppitfalls.model import api
+from flake8_mppitfalls.model.execution.runs import Unit
 from flake8_mppitfalls.model.values import (
     UNKNOWN,
     External,
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 DEEPEST = 6
 """How many calls deep a callback is followed."""
+MOST_UNITS = 60
+"""So many functions of one callback are looked into."""
 
 _POOLS = (api.Kind.POOL, api.Kind.THREAD_POOL)
 _OF_MAIN_THREAD = frozenset({"KeyboardInterrupt", "GeneratorExit", "SystemExit"})
@@ -225,7 +228,7 @@ class Callbacks:
     def _ending(self, callback: Callback) -> Ending | None:
         calls: dict[str, tuple[cst.Call, Made]] = {}
         for function in callback.functions:
-            for call in self._calls(function, 0, set()):
+            for call in self._decided_calls(Unit(function), set()):
                 for pool in self._pools(call, callback):
                     assert isinstance(call.func, cst.Attribute)
                     calls.setdefault(call.func.attr.value, (call, pool))
@@ -236,6 +239,19 @@ class Callbacks:
         if joined is not None and ("close" in calls or self._is_closed(joined[1])):
             return Ending(joined[0], "join", joined[1], callback)
         return None
+
+    def _decided_calls(self, unit: Unit, seen: set[Unit]) -> Iterator[cst.Call]:
+        """As :meth:`_calls`, without those that the arguments rule out: ``stop(force=False)``."""
+        if unit in seen or len(seen) > MOST_UNITS:
+            return
+        seen.add(unit)
+        for step in self._program.runs.steps_of_unit(unit):
+            if step.entered or not isinstance(step.node, cst.Call):
+                continue
+            yield step.node
+            if any(True for _ in self._functions(step.values)):
+                for called in self._program.runs.units(step):
+                    yield from self._decided_calls(called, seen)
 
     def _pools(self, call: cst.Call, callback: Callback) -> list[Made]:
         """The pools of a callback that ``call`` closes, joins or terminates."""
