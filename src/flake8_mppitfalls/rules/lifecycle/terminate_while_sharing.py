@@ -235,7 +235,8 @@ class _Case:
         if not self._others and not self._may_be_used_after(call):
             return ""
         together = self._is_one_of_many(call)
-        of_many = together or not self._is_only_one
+        if together or not self._is_only_one:
+            return "the parent" if self._is_used_beside(call, together) else ""
         if self._has_ended(call):
             return ""
         if self._is_another(call) or self._is_still_another(call):
@@ -244,15 +245,11 @@ class _Case:
         for step in after.steps:
             if self._is_of_next_turn(step.node, call):
                 continue
-            if of_many:
-                if self._is_beside(step.node, call, together) and any(self._used(step)):
-                    return "the parent"
-                continue
             if self._uses.at(step):
                 return "the parent"
             if self._hands.at(step):
                 return "the next process"
-        return "another process" if not of_many and self._others_go_on(call) else ""
+        return "another process" if self._others_go_on(call) else ""
 
     def _may_be_used_after(self, call: cst.Call) -> bool:
         """False where all that is done with the thing stands before the call."""
@@ -283,13 +280,29 @@ class _Case:
             return True
         return Naming(self._program, self._thing.site, ()).is_only_one(cls)
 
-    def _is_beside(self, use: cst.CSTNode, call: cst.Call, of_one_object: bool) -> bool:
-        """In one function, of one object: ``self.process.kill()`` and ``self.queue.get()``.
+    def _is_used_beside(self, call: cst.Call, of_one_object: bool) -> bool:
+        """Does the very function go on with the thing: ``self.process.kill(); self.q.get()``?
 
-        Where objects don't matter, two names of the function will do.
+        So it is asked of one of many: what belongs together is known in one function only.
         """
-        if self._tree.function_of(use) is not self._tree.function_of(call):
-            return False
+        here = self._tree.function_of(call)
+        joins = self._program.lifetimes.of(self._process).calls("join")
+        if any(self._tree.function_of(join) is not here for join in joins):
+            return False  # perhaps it has ended before
+        uses = self._sharing.uses.get(_thing(self._thing), ())
+        return any(
+            self._tree.before(call, use) and self._is_beside(use, call, of_one_object)
+            for use, _ in uses
+            if self._tree.function_of(use) is here
+        ) and not any(
+            any(self._joined(step))
+            if self._tree.before(step.node, call)
+            else any(self._made_anew(step))
+            for step in self._program.runs.steps(here.node)
+        )
+
+    def _is_beside(self, use: cst.CSTNode, call: cst.Call, of_one_object: bool) -> bool:
+        """Are both of one object? Where objects don't matter, two names will do."""
         heads = []
         for node in (use, call):
             func = node.func if isinstance(node, cst.Call) else None
@@ -377,6 +390,8 @@ class _Case:
 
         Where it is ended, in another function, it is one of many, each of which has its own.
         """
+        if self._is_one_of_several:
+            return True
         tree, maker = self._tree, self._tree.function_of(self._thing.site).node
         if maker is not tree.function_of(self._process.site).node:
             return False
@@ -384,6 +399,21 @@ class _Case:
             return False
         calls = self._program.references.calls(maker)
         return len(calls) > 1 or any(self._program.loops.repeat(site.call) for site in calls)
+
+    @cached_property
+    def _is_one_of_several(self) -> bool:
+        """``for q in queues: drain(q)``: does who makes the process get now this, now another?"""
+        maker = self._tree.function_of(self._process.site).node
+        loops = self._program.loops
+        given: dict[object, set[bool]] = {}
+        for site in self._program.references.calls(maker):
+            for place, arg in enumerate(site.call.args):
+                key = arg.keyword.value if arg.keyword is not None else place
+                is_it = self._is_it(arg.value)
+                given.setdefault(key, set()).add(is_it)
+                if is_it and any(loops.varies(arg.value, loop) for loop in loops.around(site.call)):
+                    return True
+        return any(len(answers) > 1 for answers in given.values())
 
     def _is_of_next_turn(self, node: cst.CSTNode, call: cst.Call) -> bool:
         """``for p, q in pairs: q.put(None); p.terminate()``: the next turn has its own queue."""
