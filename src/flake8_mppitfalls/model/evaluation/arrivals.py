@@ -350,8 +350,8 @@ class Arrivals:
             return
         if not head or "(" in key:
             return
-        for store in self._evaluator.classes.stores(last):
-            if dotted_name(store.node) == key and self._is_in(store.node, scope):
+        for store in self._evaluator.classes.stores_in(scope, last):
+            if dotted_name(store.node) == key:
                 yield store
 
     def _is_in(self, node: cst.CSTNode, scope: Scope) -> bool:

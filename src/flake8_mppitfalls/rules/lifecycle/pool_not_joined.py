@@ -76,8 +76,6 @@ _LEAVING = "its workers may still be leaving when the next step begins"
 def _has_lost_tasks(program: Program, made: Made) -> bool:
     """Does nobody wait for the result of one of its tasks?"""
     return any(
-        made in task.receivers
-        and task.name in ASYNCHRONOUS | LAZY
-        and not program.results.is_fetched(task)
-        for task in program.tasks
+        task.name in ASYNCHRONOUS | LAZY and not program.results.is_fetched(task)
+        for task in program.tasks_given_to(made.site)
     )
