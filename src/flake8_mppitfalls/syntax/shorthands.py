@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
+from flake8_mppitfalls.syntax.fields import dotted_name
 from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope, ScopeKind
 
 if TYPE_CHECKING:
@@ -27,15 +28,15 @@ _ROOTS = frozenset({Bound.ASSIGN, Bound.FOR, Bound.WITH, Bound.PARAMETER, Bound.
 class Shorthands:
     """The calls of one file that are read as calls of a method.
 
-    Attributes:
-        methods: the ``rows.append`` of which a name is made that is only called.
+    Where a name is only called, that it is made of ``rows.append`` is no use of ``rows``.
     """
 
     def __init__(self, tree: Tree) -> None:
-        self.methods: set[cst.Attribute] = set()
         self._tree = tree
         self._orders: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
+        self._owners: dict[str, set[str]] = {}
         self._stores: dict[str, Counter[Scope]] = {}
+        self._gone: set[cst.CSTNode] = set()
         self._written: dict[cst.Call, cst.Name] = {}
         self._places: dict[cst.CSTNode, cst.Name] = {}
         for binding, method in list(self._candidates()):
@@ -43,8 +44,10 @@ class Shorthands:
             called = [load for load in loads if self._can_be_read_so(load, binding, method)]
             for load in called:
                 self._read_as(load, method)
-            if len(called) == len(loads):
-                self.methods.add(method)
+            if called and len(called) == len(loads):
+                self._gone.update((method, *_inner(method)))
+                if (root := _root(method)) is not None:
+                    self._gone.add(root)
         if self._written:
             self._renew_tables()
 
@@ -76,7 +79,7 @@ class Shorthands:
         return (
             bool(bindings)
             and all(binding.kind in _ROOTS for binding in bindings)
-            and not self._stores_of(method.attr.value)
+            and dotted_name(method.value) not in self._owners_of(method.attr.value)
         )
 
     def _can_be_read_so(self, load: cst.Name, binding: Binding, method: cst.Attribute) -> bool:
@@ -145,6 +148,13 @@ class Shorthands:
         stores = self._stores_of(part.attr.value)
         return sum(stores[function] for function in functions) < 2
 
+    def _owners_of(self, name: str) -> set[str]:
+        """What an attribute is bound on, as it is written."""
+        if name not in self._owners:
+            nodes = filter(self._is_stored, self._tree.attributes[name])
+            self._owners[name] = {dotted_name(node.value) for node in nodes}
+        return self._owners[name]
+
     def _stores_of(self, name: str) -> Counter[Scope]:
         """How often the code of each function binds an attribute."""
         if name not in self._stores:
@@ -193,11 +203,14 @@ class Shorthands:
     def _renew_tables(self) -> None:
         """The tables of the tree, in source order, without what is written there."""
         tree = self._tree
-        gone = set(self._written.values())
-        nodes = tree.by_type[cst.Name]
-        tree.by_type[cst.Name] = [node for node in nodes if node not in gone]
-        for name in {load.value for load in gone}:
+        gone = self._gone.union(self._written.values())
+        for kind in (cst.Name, cst.Attribute):
+            tree.by_type[kind] = [node for node in tree.by_type[kind] if node not in gone]
+        for name in {node.value for node in gone if isinstance(node, cst.Name)}:
             tree.loads[name] = [load for load in tree.loads[name] if load not in gone]
+        for name in {node.attr.value for node in gone if isinstance(node, cst.Attribute)}:
+            tree.attributes[name] = [node for node in tree.attributes[name] if node not in gone]
+        for name in {load.value for load in self._written.values()}:
             tree.calls_of[name] = [
                 call for call in tree.calls_of[name] if call not in self._written
             ]

@@ -120,8 +120,6 @@ class Traffic:
                 parent = self._tree.parent(node)
                 if isinstance(parent, cst.Call) and parent.func is node:
                     continue
-                if node in self._tree.shorthands.methods:
-                    continue
                 for channel in self.channels(node.value):
                     known.setdefault(channel, []).append(node)
         return known

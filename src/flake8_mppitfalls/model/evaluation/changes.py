@@ -370,7 +370,5 @@ class Changes:
         """True where a value is only changed, and nothing is learnt from it."""
         if isinstance(node, cst.Attribute) and self._classes.store_of(node) is not None:
             return True
-        if self._tree.parent(node) in self._tree.shorthands.methods:
-            return True  # what its calls do counts for itself
         change = self.at(node)
         return change is not None and not change.is_read

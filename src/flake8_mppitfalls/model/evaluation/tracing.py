@@ -435,8 +435,6 @@ class Tracer:
     def _attribute(
         self, attribute: cst.Attribute, node: cst.CSTNode, depth: int, through: bool
     ) -> None:
-        if attribute in self._tree.shorthands.methods:
-            return  # its calls are among those of the method
         name = attribute.attr.value
         call = self._tree.parent(attribute)
         called = isinstance(call, cst.Call) and call.func is attribute

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.model.evaluation.tasks import Task, Tasks
     from flake8_mppitfalls.model.execution.conditions import Conditions
-    from flake8_mppitfalls.model.values import Value
+    from flake8_mppitfalls.model.values import Value, Values
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
 
 
@@ -217,11 +217,30 @@ class Sides:
         known = self._callees.get(function)
         if known is None:
             found: dict[cst.CSTNode, None] = {}
-            for node in self._tree.walk(function):
+            # Its decorators and defaults run where it is defined.
+            body = function.body if isinstance(function, cst.FunctionDef) else function
+            for node in self._tree.walk(body):
                 if not self._is_handed_over(node):
                     found.update(dict.fromkeys(self._named(node)))
+            if isinstance(function, cst.FunctionDef):
+                found.update(dict.fromkeys(self._put_around(function)))
             known = self._callees[function] = list(found)
         return known
+
+    def _put_around(self, function: cst.FunctionDef) -> Iterator[cst.CSTNode]:
+        """What decorators of this module put in the place of a function runs with it."""
+        for decorator in function.decorators:
+            for value in self._evaluator.values(decorator.decorator):
+                if isinstance(value, Class):
+                    given: Values = (self._evaluator.instance(value.node, None),)
+                else:
+                    given = tuple(
+                        inner
+                        for decider in self.functions((value,))
+                        if isinstance(decider, cst.FunctionDef)
+                        for inner in self._evaluator.returned(decider)
+                    )
+                yield from self.functions(given)
 
     def _is_handed_over(self, node: cst.CSTNode, depth: int = 0) -> bool:
         """Does a callable go to another process, and nowhere else?
