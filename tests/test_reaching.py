@@ -9,7 +9,7 @@ import libcst as cst
 from fixture_header import source_of
 
 from flake8_mppitfalls.syntax.dataflow import DataFlow
-from flake8_mppitfalls.syntax.flow import Flow
+from flake8_mppitfalls.syntax.layout import lay_out
 from flake8_mppitfalls.syntax.scopes import Binding, Bound, Scope
 from flake8_mppitfalls.syntax.tree import Tree
 
@@ -64,7 +64,7 @@ def compare(source: str) -> int:
     tree = Tree(cst.parse_module(source))
     asked = 0
     for scope in [tree.module_scope, *tree.scopes.values()]:
-        flow = Flow(tree, scope)
+        flow = lay_out(tree, scope)
         for bindings in rebound(tree, scope):
             loads = [n for n in tree.loads_of(bindings[0]) if tree.function_of(n) is scope]
             found = DataFlow(flow).reaching(loads, bindings, len(bindings))
@@ -88,6 +88,6 @@ def test_too_many_reach() -> None:
     )
     bindings = tree.module_scope.bindings["x"]
     loads = tree.loads_of(bindings[0])
-    flow = DataFlow(Flow(tree, tree.module_scope))
+    flow = DataFlow(lay_out(tree, tree.module_scope))
     assert flow.reaching(loads, bindings[:2], 1) == {loads[0]: bindings[:2]}
     assert flow.reaching(loads, bindings, 2) == {loads[0]: bindings}

@@ -66,6 +66,7 @@ class Program:
         tree: the syntax, with scopes and bindings.
         settings: the options.
         filename: as flake8 names the file.
+        names: which bindings a name may have, by the control flow.
         evaluator: what an expression may be.
         references: where a function is used.
         conditions: under which conditions a place runs (guard, platform).
@@ -82,6 +83,7 @@ class Program:
         self.filename = filename
         self.lines = lines
         self.evaluator = Evaluator(tree)
+        self.names = self.evaluator.names
         self._tasks = Tasks(self.evaluator)
         self.references = References(self.evaluator, self._tasks)
         self.evaluator.references = self.references

@@ -1,10 +1,10 @@
 """Control flow: the order in which the statements of one scope run, on all paths.
 
-``Flow(tree, scope)`` is a graph of points. A point is a small statement, the test of an ``if`` or
-``while``, the iterable or target of a ``for``, the entry or exit of a ``with`` item, the start of a
-handler. ``successors`` are the normal ways on. ``exceptional`` are the ways that an exception
-takes: they leave *before* the point has had its effect. A ``finally`` block and the exits of a
-``with`` stand once for each way that leads through them, as CPython's compiler lays them out.
+A ``Flow`` is a graph of points; ``layout.py`` makes it. A point is a small statement, the test of
+an ``if`` or ``while``, the iterable or target of a ``for``, the entry or exit of a ``with`` item,
+the start of a handler. ``successors`` are the normal ways on. ``exceptional`` are the ways that an
+exception takes: they leave *before* the point has had its effect. A ``finally`` block and the exits
+of a ``with`` stand once for each way that leads through them, as CPython's compiler lays them out.
 """
 
 from __future__ import annotations
@@ -18,13 +18,10 @@ from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.scopes import Bound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from flake8_mppitfalls.syntax.scopes import Binding, Scope
     from flake8_mppitfalls.syntax.tree import Tree
-
-MOST_POINTS = 60_000
-"""A flow that grows larger (finally blocks within finally blocks) is given up: ``complete``."""
 
 MOST_STEPS = 4_000
 """How far back a reaching definition is looked for before every binding counts."""
@@ -87,31 +84,6 @@ class Point:
         return f"<{self.kind.value} {type(self.node).__name__}>"
 
 
-class _Frame:
-    """What a jump passes on its way out: a loop, the exits of a ``with``, a ``finally``."""
-
-    __slots__ = ("after", "catch", "final", "head", "items")
-
-    def __init__(
-        self,
-        *,
-        head: Point | None = None,
-        items: Sequence[cst.WithItem] = (),
-        final: cst.Finally | None = None,
-        catch: Point | None = None,
-    ) -> None:
-        self.head = head
-        self.after: list[Point] = []
-        self.items = items
-        self.final = final
-        self.catch = catch
-        """Where exceptions go outside of this frame."""
-
-
-class _TooLarge(Exception):
-    pass
-
-
 class Flow:
     """The control flow of a module's, function's or class's own statements.
 
@@ -122,6 +94,7 @@ class Flow:
         blocks: for each block the places in ``points`` where its statements begin, and its end;
             a block comes before those within it. The items of a ``with`` are blocks, too, where
             they are entered and where they are left.
+        at: the points at which a node is evaluated that is no part of another one there.
         complete: false when the flow was too large to be built; it is empty then.
     """
 
@@ -129,24 +102,13 @@ class Flow:
         self.tree = tree
         self.scope = scope
         self.complete = True
-        self._reset()
-        try:
-            self._build()
-        except (_TooLarge, RecursionError):
-            self.complete = False
-            self._reset()
-
-    def _reset(self) -> None:
         self.entry = Point(PointKind.ENTRY, None)
         self.exit = Point(PointKind.EXIT, None)
         self.raised = Point(PointKind.RAISED, None)
         self.points: list[Point] = [self.entry]
         self.blocks: list[list[int]] = []
-        self._at: dict[cst.CSTNode, list[Point]] = {}
-        self._frontier: list[Point] = [self.entry]
+        self.at: dict[cst.CSTNode, list[Point]] = {}
         self._made_at: dict[int, tuple[Sequence[Binding], dict[Point, list[Binding]]]] = {}
-        self._frames: list[_Frame] = []
-        self._catch: Point | None = None
         self._searched = 0
 
     # -- questions -----------------------------------------------------------------------------
@@ -155,7 +117,7 @@ class Flow:
         """The points at which ``node`` is evaluated: several for what stands in a ``finally``."""
         current: cst.CSTNode | None = node
         while current is not None:
-            found = self._at.get(current)
+            found = self.at.get(current)
             if found is not None:
                 return found
             current = self.tree.parent(current)
@@ -246,84 +208,6 @@ class Flow:
             and not self.tree.is_within(load, named)
         )
 
-    # -- building ------------------------------------------------------------------------------
-
-    def _build(self) -> None:
-        node = self.scope.node
-        if isinstance(node, cst.Module):
-            self._block(node.body)
-        elif isinstance(node, (cst.FunctionDef, cst.ClassDef)):
-            self._suite(node.body)
-        else:
-            self._add(PointKind.STATEMENT, getattr(node, "body", node))
-        self._connect(self.exit)
-        self.points += [self.exit, self.raised]
-        for point in self.points:
-            for target in point.successors:
-                target.predecessors.append(point)
-            for target in point.exceptional:
-                target.thrown_from.append(point)
-
-    def _add(self, kind: PointKind, node: cst.CSTNode | None) -> Point:
-        point = Point(kind, node)
-        self.points.append(point)
-        if len(self.points) > MOST_POINTS:
-            raise _TooLarge
-        if node is not None and kind is not PointKind.LEAVE:
-            self._at.setdefault(node, []).append(point)
-        self._connect(point)
-        if self._catch is not None:
-            point.exceptional.append(self._catch)
-        self._frontier = [point]
-        return point
-
-    def _row(self, kind: PointKind, items: Sequence[cst.WithItem]) -> None:
-        """Add a point for each of some items, one after the other."""
-        if len(items) > 1:
-            begin = len(self.points)
-            self.blocks.append(list(range(begin, begin + len(items) + 1)))
-        for item in items:
-            self._add(kind, item)
-
-    def _connect(self, target: Point) -> None:
-        for point in self._frontier:
-            point.successors.append(target)
-        self._frontier = []
-
-    def _suite(self, suite: cst.BaseSuite) -> None:
-        self._block(suite.body)
-
-    def _block(self, statements: Iterable[cst.CSTNode]) -> None:
-        begins: list[int] = []
-        self.blocks.append(begins)
-        for statement in statements:
-            if isinstance(statement, cst.SimpleStatementLine):
-                for small in statement.body:
-                    begins.append(len(self.points))
-                    self._small(small)
-                continue
-            begins.append(len(self.points))
-            if isinstance(statement, cst.BaseSmallStatement):
-                self._small(statement)
-            else:
-                build = _COMPOUND.get(type(statement))
-                if build is not None:
-                    build(self, statement)
-                else:
-                    self._add(PointKind.STATEMENT, statement)
-        begins.append(len(self.points))
-
-    def _small(self, node: cst.BaseSmallStatement) -> None:
-        point = self._add(PointKind.STATEMENT, node)
-        if isinstance(node, cst.Return):
-            self._jump(self._frames, self.exit)
-        elif isinstance(node, (cst.Break, cst.Continue)):
-            self._leave_loop(node)
-        elif isinstance(node, cst.Raise) or self._calls(node, _RAISING):
-            if self._catch is None:
-                point.exceptional.append(self.raised)
-            self._frontier = []
-
     def ends_program(self, node: cst.CSTNode) -> bool:
         """True for a statement like ``sys.exit()``, behind which nothing runs."""
         if isinstance(node, cst.Raise):
@@ -331,190 +215,13 @@ class Flow:
             return self.tree.qualified(error) == "SystemExit"
         return self._calls(node, _EXITS)
 
+    def never_goes_on(self, node: cst.CSTNode) -> bool:
+        """True for a statement that raises, if only by a call like ``pytest.fail()``."""
+        return isinstance(node, cst.Raise) or self._calls(node, _RAISING)
+
     def _calls(self, node: cst.CSTNode, functions: frozenset[str]) -> bool:
         call = node.value if isinstance(node, cst.Expr) else None
         return isinstance(call, cst.Call) and self.tree.qualified(call.func) in functions
-
-    def _jump(self, frames: Sequence[_Frame], target: Point | None) -> None:
-        """Run the exits of ``frames`` from the inside out, then go to ``target``."""
-        kept_frames, kept_catch = self._frames, self._catch
-        for i in range(len(frames) - 1, -1, -1):
-            frame = frames[i]
-            if not self._frontier:
-                break
-            self._frames = list(frames[:i])
-            self._catch = frame.catch
-            self._row(PointKind.LEAVE, frame.items[::-1])
-            if frame.final is not None:
-                self._suite(frame.final.body)
-        self._frames, self._catch = kept_frames, kept_catch
-        if target is not None:
-            self._connect(target)
-
-    def _leave_loop(self, node: cst.Break | cst.Continue) -> None:
-        for i in range(len(self._frames) - 1, -1, -1):
-            frame = self._frames[i]
-            if frame.head is not None:
-                self._jump(self._frames[i + 1 :], None)
-                if isinstance(node, cst.Continue):
-                    self._connect(frame.head)
-                else:
-                    frame.after += self._frontier
-                    self._frontier = []
-                return
-        self._frontier = []  # a syntax error in Python; nothing runs on
-
-    def _if(self, node: cst.If) -> None:
-        test = self._add(PointKind.TEST, node.test)
-        truth = constant_truth(node.test)
-        fork = self._frontier
-        self._frontier = list(fork) if truth is not False else []
-        self._suite(node.body)
-        test.when_true = test.successors[0] if test.successors else None
-        taken = self._frontier
-        self._frontier = list(fork) if truth is not True else []
-        if isinstance(node.orelse, cst.If):
-            self._if(node.orelse)
-        elif node.orelse is not None:
-            self._suite(node.orelse.body)
-        self._frontier = taken + self._frontier
-
-    def _loop(
-        self, node: cst.While | cst.For, head: Point, *, first: Callable[[], None], endless: bool
-    ) -> None:
-        frame = _Frame(head=head, catch=self._catch)
-        self._frames.append(frame)
-        self._frontier = [head]
-        first()
-        test = self._frontier[0]
-        exhausted = [test] if isinstance(node, cst.While) else [head]
-        self._suite(node.body)
-        if isinstance(node, cst.For):
-            head.when_true = test
-        elif test.successors:
-            test.when_true = test.successors[0]
-        self._connect(head)
-        self._frames.pop()
-        self._frontier = [] if endless else exhausted
-        if node.orelse is not None:
-            self._suite(node.orelse.body)
-        self._frontier = self._frontier + frame.after
-
-    def _while(self, node: cst.While) -> None:
-        head = self._add(PointKind.LOOP, None)
-        endless = constant_truth(node.test) is True
-        self._loop(
-            node, head, first=lambda: void(self._add(PointKind.TEST, node.test)), endless=endless
-        )
-
-    def _for(self, node: cst.For) -> None:
-        self._add(PointKind.STATEMENT, node.iter)
-        head = self._add(PointKind.LOOP, None)
-        self._loop(
-            node, head, first=lambda: void(self._add(PointKind.BIND, node.target)), endless=False
-        )
-
-    def _with(self, node: cst.With) -> None:
-        outside = self._catch
-        self._row(PointKind.ENTER, node.items)
-        catch = Point(PointKind.CATCH, node)
-        self._frames.append(_Frame(items=node.items, catch=outside))
-        self._catch = catch
-        self._suite(node.body)
-        self._frames.pop()
-        self._catch = outside
-        self._row(PointKind.LEAVE, node.items[::-1])
-        normal = self._frontier
-        self.points.append(catch)
-        self._frontier = [catch]
-        self._row(PointKind.LEAVE, node.items[::-1])
-        reraise = self._reraise(node)
-        self._frontier = list(normal)
-        if any(self._suppresses(item) for item in node.items):
-            self._frontier.append(reraise)
-
-    def _suppresses(self, item: cst.WithItem) -> bool:
-        call = item.item
-        return (
-            isinstance(call, cst.Call)
-            and self.tree.qualified(call.func).rpartition(".")[2] == "suppress"
-        )
-
-    def _reraise(self, node: cst.CSTNode) -> Point:
-        """Go on with the exception that led here; ``node`` is the statement that let it pass."""
-        point = self._add(PointKind.RERAISE, None)
-        point.node = node
-        if self._catch is None:
-            point.exceptional.append(self.raised)
-        self._frontier = []
-        return point
-
-    def _try(self, node: cst.Try | cst.TryStar) -> None:
-        outside = self._catch
-        final = node.finalbody
-        final_catch: Point | None = None
-        if final is not None:
-            final_catch = Point(PointKind.CATCH, final)
-            self._frames.append(_Frame(final=final, catch=outside))
-        around = final_catch or outside
-        if node.handlers:
-            catch = Point(PointKind.CATCH, node)
-            self._catch = catch
-        else:
-            catch = None
-            self._catch = around
-        self._suite(node.body)
-        self._catch = around
-        if node.orelse is not None:
-            self._suite(node.orelse.body)
-        ends = self._frontier
-        if catch is not None:
-            self.points.append(catch)
-            fork = [catch]
-            for handler in node.handlers:
-                self._frontier = list(fork)
-                self._add(PointKind.HANDLER, handler)
-                self._suite(handler.body)
-                ends = ends + self._frontier
-            if not any(_catches_all(handler) for handler in node.handlers):
-                self._frontier = list(fork)
-                self._reraise(node)
-        self._frontier = ends
-        if final is None:
-            self._catch = outside
-            return
-        self._frames.pop()
-        self._catch = outside
-        if self._frontier:
-            self._suite(final.body)
-        ends = self._frontier
-        assert final_catch is not None
-        self.points.append(final_catch)
-        self._frontier = [final_catch]
-        self._suite(final.body)
-        if self._frontier:
-            self._reraise(final)
-        self._frontier = ends
-
-    def _match(self, node: cst.Match) -> None:
-        self._add(PointKind.STATEMENT, node.subject)
-        ends: list[Point] = []
-        for case in node.cases:
-            test = self._add(PointKind.TEST, case)
-            self._suite(case.body)
-            test.when_true = test.successors[0] if test.successors else None
-            ends += self._frontier
-            takes_all = isinstance(case.pattern, cst.MatchAs) and case.pattern.pattern is None
-            self._frontier = [] if takes_all and case.guard is None else [test]
-        self._frontier = ends + self._frontier
-
-    def _class(self, node: cst.ClassDef) -> None:
-        self._add(PointKind.STATEMENT, node)
-        self._suite(node.body)
-
-
-def void(_: object) -> None:
-    """Drop a value."""
 
 
 def constant_truth(test: cst.CSTNode) -> bool | None:
@@ -527,27 +234,3 @@ def constant_truth(test: cst.CSTNode) -> bool | None:
         inner = constant_truth(test.expression)
         return None if inner is None else not inner
     return None
-
-
-def _catches_all(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
-    """Bare ``except``, ``except BaseException`` and, near enough, ``except Exception``."""
-    if handler.type is None:
-        return True
-    types: Iterator[cst.CSTNode]
-    if isinstance(handler.type, cst.Tuple):
-        types = (element.value for element in handler.type.elements)
-    else:
-        types = iter((handler.type,))
-    return any(isinstance(t, cst.Name) and t.value in {"BaseException"} for t in types)
-
-
-_COMPOUND: dict[type[cst.CSTNode], Callable[..., None]] = {
-    cst.If: Flow._if,
-    cst.While: Flow._while,
-    cst.For: Flow._for,
-    cst.With: Flow._with,
-    cst.Try: Flow._try,
-    cst.TryStar: Flow._try,
-    cst.Match: Flow._match,
-    cst.ClassDef: Flow._class,
-}

@@ -125,9 +125,10 @@ class Fit:
 
     def _is_chosen(self, function: cst.BaseExpression | None) -> bool:
         """Is it what ``handler_for(kind)`` or ``HANDLERS[kind]`` gives, or a name for it?"""
-        bindings = self._evaluator.bindings(function) if isinstance(function, cst.Name) else ()
+        names = self._evaluator.names
+        bindings = names.bindings(function) if isinstance(function, cst.Name) else ()
         origins = [b.value for b in bindings if b.kind is Bound.ASSIGN] or [function]
-        found = map(self._evaluator.behind, origins)
+        found = map(self._evaluator.names.behind, origins)
         return any(isinstance(origin, (cst.Call, cst.Subscript)) for origin in found)
 
     def _is_conditional(self, node: cst.CSTNode) -> bool:

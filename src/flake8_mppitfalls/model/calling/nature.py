@@ -311,7 +311,7 @@ class Nature:
                 and self.may_be_called(node.orelse, depth + 1) is False
             )
         if isinstance(node, cst.Name):
-            bindings = self._evaluator.bindings(node)
+            bindings = self._evaluator.names.bindings(node)
             return bool(bindings) and all(
                 binding.kind is Bound.AUGMENTED
                 or (

@@ -175,7 +175,7 @@ class Emptiness:
         binding = self._tree.binding_at(target)
         if binding is None:
             return
-        for load in self._program.evaluator.reads_of(binding):
+        for load in self._program.names.reads_of(binding):
             yield from self._followed(call, _Said(load, said.truth, said.others), depth + 1)
 
     def _returned(
@@ -212,7 +212,7 @@ class Emptiness:
                 yield from self._counted(call, parent, depth + 1)
             for target in _targets(parent):
                 binding = self._tree.binding_at(target)
-                reads = self._program.evaluator.reads_of(binding) if binding is not None else ()
+                reads = self._program.names.reads_of(binding) if binding is not None else ()
                 for load in reads:
                     yield from self._counted(call, load, depth + 1)
                     said = self._compared(load)

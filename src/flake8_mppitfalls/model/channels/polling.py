@@ -294,7 +294,7 @@ class Spinning:
     def _are_finished(self, iterable: cst.BaseExpression) -> bool:
         """``[f for f in futures if f.done()]``, by a name, too."""
         if isinstance(iterable, cst.Name):
-            bindings = self._program.evaluator.bindings(iterable)
+            bindings = self._program.names.bindings(iterable)
             shown = [b.value for b in bindings if b.kind is Bound.ASSIGN and not b.path]
             return len(shown) == len(bindings) == 1 and self._filters(shown[0])
         return self._filters(iterable)

@@ -95,7 +95,7 @@ class Arrivals:
         ``facts`` are known to hold at ``node`` already.
         """
         scope = self._tree.function_of(node)
-        flow = self._evaluator.flow(scope)
+        flow = self._evaluator.names.flow(scope)
         stops = self.definitions(scope, key)
         watched = self._watched(scope, stops, key, facts)
         facts = self._with(facts, self._around(node), watched)
@@ -114,7 +114,7 @@ class Arrivals:
 
     def to_end(self, scope: Scope, key: str) -> list[Arrival] | None:
         """The assignments of ``key`` in a scope that it may end with."""
-        flow = self._evaluator.flow(scope)
+        flow = self._evaluator.names.flow(scope)
         stops = self.definitions(scope, key)
         watched = self._watched(scope, stops, key, NO_FACTS)
         only = self._only(flow, stops)
@@ -137,7 +137,7 @@ class Arrivals:
         """The points of a scope at which a name or attribute gets a value, by its text."""
         known = self._stops.get((scope, key))
         if known is None:
-            flow = self._evaluator.flow(scope)
+            flow = self._evaluator.names.flow(scope)
             known = self._stops[scope, key] = {}
             for definition in self._found(scope, key):
                 points = [flow.entry]
@@ -296,7 +296,7 @@ class Arrivals:
         known = self._tested.get(scope)
         if known is None:
             keys: set[str] = set()
-            for point in self._evaluator.flow(scope).points:
+            for point in self._evaluator.names.flow(scope).points:
                 node = point.node
                 if isinstance(node, cst.MatchCase):
                     keys.update(self._keys_in(self._subject(node)))

@@ -173,7 +173,7 @@ class Changes:
         for target in targets:
             binding = self._tree.binding_at(target)
             if binding is not None:
-                yield from self._program.evaluator.reads_of(binding)
+                yield from self._program.names.reads_of(binding)
 
     # -- where it stands -----------------------------------------------------------------------
 

@@ -60,7 +60,7 @@ class Entering:
 
     def _behind(self, node: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
         if isinstance(node, cst.Name):
-            for binding in self._evaluator.bindings(node):
+            for binding in self._evaluator.names.bindings(node):
                 if binding.kind is Bound.ASSIGN and binding.value is not None and not binding.path:
                     yield binding.value
         elif isinstance(node, cst.Attribute):

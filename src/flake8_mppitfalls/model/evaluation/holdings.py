@@ -177,7 +177,7 @@ class Holdings:
             return
         binding = self._tree.binding_at(target)
         if binding is not None and binding.kind in (Bound.ASSIGN, Bound.FOR):
-            for load in self._evaluator.reads_of(binding):
+            for load in self._evaluator.names.reads_of(binding):
                 yield from self._held(load, path, depth + 1, key)
 
 

@@ -91,7 +91,7 @@ class Loops:
         """True if a way without an exception leads from ``node`` to the next turn of ``loop``."""
         if isinstance(loop, COMPREHENSIONS):
             return True
-        flow = self._evaluator.flow(self._tree.function_of(loop))
+        flow = self._evaluator.names.flow(self._tree.function_of(loop))
         going_round = self._points_that_go_round(flow, loop)
         return any(s in going_round for point in flow.points_of(node) for s in point.successors)
 

@@ -75,7 +75,7 @@ class Overwriting:
         scope = self._tree.function_of(node)
         entry = Binding("", Bound.PARAMETER, scope.node, scope)
         marks = {Binding("", Bound.OTHER, store.node, scope): store for store in here}
-        arriving = self._evaluator.flow(scope).reaching(node, [entry, *marks])
+        arriving = self._evaluator.names.flow(scope).reaching(node, [entry, *marks])
         return [] if entry in arriving else [marks[mark] for mark in arriving]
 
     # -- other functions -----------------------------------------------------------------------

@@ -180,7 +180,7 @@ class References:
                 function.name.value, ()
             ):
                 if binding.node is function:
-                    for load in self._evaluator.reads_of(binding):
+                    for load in self._evaluator.names.reads_of(binding):
                         yield Reference(load, 0)
             return
         yield from self._of_method(function)
@@ -291,7 +291,7 @@ class References:
     def _named(self, target: cst.BaseExpression, skip: int) -> Iterator[Reference]:
         binding = self._tree.binding_at(target)
         if binding is not None and binding.kind in (Bound.ASSIGN, Bound.FOR):
-            for load in self._evaluator.reads_of(binding):
+            for load in self._evaluator.names.reads_of(binding):
                 yield Reference(load, skip)
 
 

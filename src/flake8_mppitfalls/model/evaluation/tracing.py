@@ -137,7 +137,7 @@ class Tracer:
         if (binding, depth) in self._seen:
             return
         self._seen.add((binding, depth))
-        reads = self._evaluator.reads_of(binding)
+        reads = self._evaluator.names.reads_of(binding)
         if depth and len(reads) > MOST_READS:
             last = reads[-1]
             self.use(UseKind.PASSED, last, last, depth=depth, through=through)
@@ -369,7 +369,7 @@ class Tracer:
     ) -> None:
         """The value becomes an element of what ``container`` stands for."""
         if isinstance(container, cst.Name):
-            bindings = self._evaluator.bindings(container)
+            bindings = self._evaluator.names.bindings(container)
             for binding in bindings:
                 self._container_bound(binding, container, depth)
             if not bindings:

@@ -102,7 +102,7 @@ class Aftermath:
         barrier: Callable[[Step], bool] | None,
     ) -> bool:
         """Add what comes in ``owner``; true if a path leads to its end."""
-        flow = self._program.evaluator.flow(self._tree.scopes[owner])
+        flow = self._program.names.flow(self._tree.scopes[owner])
         steps_at: dict[Point, list[Step]] = {}
         for step in self._program.runs.steps(owner):
             for point in flow.points_of(step.node):

@@ -254,7 +254,7 @@ class Conditions:
         current: cst.CSTNode | None = node
         while current is not None:
             function = self._tree.function_of(current)
-            if not self._evaluator.data_flow(function).is_reachable(current):
+            if not self._evaluator.names.data_flow(function).is_reachable(current):
                 return True
             current = function.node if function.parent is not None else None
         return False
@@ -375,7 +375,7 @@ class Conditions:
         """The one ``and`` or ``or`` that a name is bound to or a function of the module returns."""
         origin: cst.BaseExpression | None = None
         if isinstance(test, cst.Name):
-            bindings = self._evaluator.bindings(test)
+            bindings = self._evaluator.names.bindings(test)
             if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
                 origin = bindings[0].value
         elif isinstance(test, cst.Call):
@@ -470,7 +470,7 @@ class Conditions:
         if key in world:
             return world[key]
         if isinstance(node, cst.Name) and parameter_key(node.value) in world:
-            if all(b.kind is Bound.PARAMETER for b in self._evaluator.bindings(node)):
+            if all(b.kind is Bound.PARAMETER for b in self._evaluator.names.bindings(node)):
                 return world[parameter_key(node.value)]
         if isinstance(node, (cst.Name, cst.Attribute)):
             values = self._evaluator.values(node)

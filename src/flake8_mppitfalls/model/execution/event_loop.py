@@ -217,7 +217,7 @@ class EventLoop:
             return set()
         found = {name}
         if isinstance(handle, cst.Name):
-            for binding in self._program.evaluator.bindings(handle):
+            for binding in self._program.names.bindings(handle):
                 if binding.kind is Bound.FOR and binding.value is not None:
                     for node in self._tree.walk(binding.value):
                         if isinstance(node, (cst.Name, cst.Attribute)) and dotted_name(node):

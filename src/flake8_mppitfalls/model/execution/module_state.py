@@ -325,7 +325,7 @@ class ModuleState:
         bindings = self.bound_in(scope, load.value)
         if not bindings:
             return False
-        flow = self._program.evaluator.flow(scope)
+        flow = self._program.names.flow(scope)
         if not flow.complete:
             return False
         stores = {point for b in bindings for point in flow.points_of(b.node)}
@@ -377,7 +377,7 @@ class ModuleState:
         work = [node]
         while work and None not in found:
             name = _whole(work.pop())
-            bindings = self._program.evaluator.bindings(name) if name is not None else ()
+            bindings = self._program.names.bindings(name) if name is not None else ()
             if not bindings:
                 found.add(None)
             for binding in bindings:
@@ -410,7 +410,7 @@ class ModuleState:
 
     def is_made_alike_in_parent(self, binding: Binding) -> bool:
         """Does the parent make one for itself, too, as in ``log = Logger(queue)``?"""
-        behind = self._program.evaluator.behind
+        behind = self._program.names.behind
         made = behind(binding.value)
         others = (
             behind(write.binding.value)

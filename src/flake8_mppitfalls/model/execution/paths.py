@@ -121,7 +121,7 @@ class Paths:
 
     def flow(self, owner: cst.CSTNode) -> Flow:
         """The control flow of a function or the module."""
-        return self._evaluator.flow(self._tree.scopes[owner])
+        return self._evaluator.names.flow(self._tree.scopes[owner])
 
     def steps_at(self, owner: cst.CSTNode) -> dict[Point, list[Step]]:
         """The steps of ``owner`` by the points of its flow at which they happen."""

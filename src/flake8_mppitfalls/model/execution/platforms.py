@@ -150,7 +150,7 @@ class Platforms:
         return isinstance(node, cst.Name) and any(
             self._program.conditions.depends_on_platform(binding.node)
             or (isinstance(binding.value, _OPERATIONS) and self.asks(binding.value, depth + 1))
-            for binding in self._program.evaluator.bindings(node)
+            for binding in self._program.names.bindings(node)
         )
 
 

@@ -305,7 +305,7 @@ class Turns:
         if not isinstance(handle, (cst.Name, cst.Attribute)):
             return True
         if isinstance(handle, cst.Name):
-            places = [b.node for b in self._program.evaluator.bindings(handle)]
+            places = [b.node for b in self._program.names.bindings(handle)]
         else:
             stores = self._program.evaluator.classes.stores(handle.attr.value)
             places = [s.node for s in stores if dotted_name(s.node) == dotted_name(handle)]

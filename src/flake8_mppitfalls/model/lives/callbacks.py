@@ -140,7 +140,7 @@ class Callbacks:
         ]
         for node in self._tree.walk(function):
             if isinstance(node, cst.Raise) and isinstance(node.exc, cst.Name):
-                bindings = self._program.evaluator.bindings(node.exc)
+                bindings = self._program.names.bindings(node.exc)
                 if bindings and all(b.kind is Bound.PARAMETER for b in bindings):
                     if any(not escapes.is_caught(node, error) for error in errors):
                         return node

@@ -208,12 +208,12 @@ class Events:
 
     def _place(self, scope: Scope, event: Event) -> None:
         events = self.at.setdefault(scope, {})
-        for point in self._program.evaluator.flow(scope).points_of(event.node):
+        for point in self._program.names.flow(scope).points_of(event.node):
             events.setdefault(point, []).append(event)
 
     def _leaving(self, scope: Scope, item: cst.WithItem) -> None:
         events = self.at.setdefault(scope, {})
-        for point in self._program.evaluator.data_flow(scope).leaves_of(item):
+        for point in self._program.names.data_flow(scope).leaves_of(item):
             events.setdefault(point, []).append(Event(Effect.LEAVE, item))
 
     def _sort(self) -> None:
@@ -271,7 +271,7 @@ class Events:
     def _clear(self, node: cst.CSTNode, container: cst.CSTNode) -> None:
         scope = self._tree.function_of(node)
         events = self.at.setdefault(scope, {})
-        for point in self._program.evaluator.flow(scope).points_of(node):
+        for point in self._program.names.flow(scope).points_of(node):
             events.setdefault(point, []).insert(0, Event(Effect.CLEAR, node, container=container))
 
     # -- calls ---------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ class Events:
             self.entered.add(scope)
             caller = self._tree.function_of(item)
             events = self.at.setdefault(caller, {})
-            flow = self._program.evaluator.data_flow(caller)
+            flow = self._program.names.data_flow(caller)
             entering = kind is PointKind.ENTER
             for point in flow.flow.points_of(item) if entering else flow.leaves_of(item):
                 event = Event(Effect.CALL, item, called=function)

@@ -57,7 +57,7 @@ class Lifetimes:
     def deciding(self, scope: Scope) -> DecidingPoints:
         """The points of a function, or of the module, at which tests come out."""
         if scope not in self._deciding:
-            points = self._program.evaluator.data_flow(scope).flow.points
+            points = self._program.names.data_flow(scope).flow.points
             self._deciding[scope] = DecidingPoints(self._program.tree, points)
         return self._deciding[scope]
 
@@ -65,7 +65,7 @@ class Lifetimes:
         """The tests of a function that ask whether there is what is made at ``site``."""
         if scope not in self._tests:
             found: dict[cst.CSTNode, list[Point]] = {}
-            for point in self._program.evaluator.data_flow(scope).flow.points:
+            for point in self._program.names.data_flow(scope).flow.points:
                 if point.kind is PointKind.TEST and isinstance(point.node, cst.BaseExpression):
                     asked = asked_for(point.node)
                     if isinstance(asked, (cst.Name, cst.Attribute)):
@@ -85,7 +85,7 @@ class Lifetimes:
         if isinstance(entered, cst.Call) and isinstance(entered.func, cst.Attribute):
             stack = entered.func.value
             if isinstance(stack, cst.Name):
-                for binding in self._program.evaluator.bindings(stack):
+                for binding in self._program.names.bindings(stack):
                     if binding.kind is Bound.ASSIGN:
                         return self._item_of_stack(binding, entered)
                     for parent in self._program.tree.ancestors(binding.node):
@@ -100,7 +100,7 @@ class Lifetimes:
         tree = self._program.tree
         if self._is_emptied(stack):
             return None
-        for load in self._program.evaluator.reads_of(stack):
+        for load in self._program.names.reads_of(stack):
             item = tree.parent(load)
             block = tree.parent(item) if isinstance(item, cst.WithItem) else None
             if isinstance(item, cst.WithItem) and isinstance(block, cst.With):
@@ -129,7 +129,7 @@ class Lifetimes:
 
     def exits_at_once(self, call: cst.Call) -> bool:
         """True if the interpreter is told to exit within the next few statements."""
-        flow = self._program.evaluator.flow(self._program.tree.function_of(call))
+        flow = self._program.names.flow(self._program.tree.function_of(call))
         for start in flow.points_of(call):
             point = start
             for _ in range(4):

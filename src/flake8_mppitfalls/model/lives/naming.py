@@ -283,7 +283,7 @@ class Naming:
     def _is_one_of_many(self, node: cst.CSTNode) -> bool:
         """Is a container itself taken out of another one, which may have several of its site?"""
         if isinstance(node, cst.Name):
-            return any(b.kind is Bound.FOR for b in self._program.evaluator.bindings(node))
+            return any(b.kind is Bound.FOR for b in self._program.names.bindings(node))
         return isinstance(node, cst.Subscript)
 
     def _may_hold(self, value: object) -> bool:
@@ -403,7 +403,7 @@ class Naming:
         """Does the thing go on from a binding? The uses of it know."""
         for load in self._tree.loads_of(binding):
             if load in self._used or not isinstance(self._tree.parent(load), cst.Attribute):
-                if binding in self._program.evaluator.bindings(load):
+                if binding in self._program.names.bindings(load):
                     return True
         return False
 
@@ -412,7 +412,7 @@ class Naming:
             self.loose.add(key)
         scope = self._tree.function_of(node)
         at = self.bindings.setdefault(scope, {})
-        for point in self._program.evaluator.flow(scope).points_of(node):
+        for point in self._program.names.flow(scope).points_of(node):
             at.setdefault(point, []).append((key, way))
             if way.how is How.EACH and point.kind is PointKind.BIND:
                 for head in point.predecessors:

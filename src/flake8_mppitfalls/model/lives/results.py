@@ -365,7 +365,7 @@ class Results:
     def _path_without(
         self, task: cst.Call, item: cst.CSTNode, block: cst.With, waits: list[cst.CSTNode]
     ) -> bool:
-        flow = self._program.evaluator.flow(self._tree.function_of(task))
+        flow = self._program.names.flow(self._tree.function_of(task))
         if not flow.complete:
             return False
         barriers: set[Point] = set()

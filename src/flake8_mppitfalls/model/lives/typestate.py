@@ -161,7 +161,7 @@ class Typestate:
     def _analyse(self, scope: Scope, start: frozenset[State]) -> frozenset[State]:
         """Run the states through one function; what holds at its normal end."""
         self._program.lifetimes.followed += 1
-        flow = self._program.evaluator.data_flow(scope)
+        flow = self._program.names.data_flow(scope)
         events = self._events.at.get(scope, {})
         bindings = self._naming.bindings.get(scope, {})
 

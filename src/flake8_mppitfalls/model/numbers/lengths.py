@@ -55,7 +55,7 @@ class Lengths:
         if isinstance(node, cst.IfExp):
             parts = (node.body, node.orelse)
         elif isinstance(node, cst.Name):
-            parts = self._evaluator.bindings(node)
+            parts = self._evaluator.names.bindings(node)
             if len(parts) > 1 and any(self._is_looped(part, node) for part in parts):
                 return []
         if not parts:

@@ -183,7 +183,7 @@ class Attributes:
         scope = self._tree.function_of(addition)
         if scope is self._tree.function_of(at):
             mark = Binding("", Bound.OTHER, addition, scope)
-            return bool(self._evaluator.flow(scope).reaching(at, [mark]))
+            return bool(self._evaluator.names.flow(scope).reaching(at, [mark]))
         return scope is self._tree.function_of(content.node)
 
     def _key(self, owner: Owner, receiver: cst.BaseExpression | None, at: cst.CSTNode) -> str:
@@ -282,7 +282,7 @@ class Attributes:
         events = [e for e in events if e.outside is None or not self._is_in(at, e.outside)]
         if not events:
             return [_ENTRY]
-        flow = self._evaluator.flow(scope)
+        flow = self._evaluator.names.flow(scope)
         entry = Binding("", Bound.PARAMETER, scope.node, scope)
         marks = {Binding("", Bound.OTHER, event.node, scope): event for event in events}
         killing = [entry, *(mark for mark, event in marks.items() if not event.passes)]
@@ -509,7 +509,7 @@ class Attributes:
         if function is not self._evaluator.classes.method(owner.cls, "__init__"):
             return None
         assert isinstance(function, cst.FunctionDef)
-        bindings = self._evaluator.bindings(value)
+        bindings = self._evaluator.names.bindings(value)
         if len(bindings) != 1 or not isinstance(bindings[0].node, cst.Param):
             return None
         param = bindings[0].node

@@ -220,7 +220,7 @@ class Crossing:
         scope = self._tree.function_of(call)
         if store is None or self._tree.function_of(store) is not scope:
             return False
-        flow = self._evaluator.flow(scope)
+        flow = self._evaluator.names.flow(scope)
         if flow.points_of(store) == flow.points_of(call):
             return False
         set_, made = (Binding("", Bound.OTHER, node, scope) for node in (store, call))
@@ -276,7 +276,7 @@ class Crossing:
         if isinstance(node, cst.Call):
             yield "", node
         elif isinstance(node, cst.Name):
-            for binding in self._evaluator.bindings(node):
+            for binding in self._evaluator.names.bindings(node):
                 value, path = binding.value, binding.path
                 while isinstance(value, cst.Call) and binding.kind is Bound.FOR:
                     inner = self._iterated_by(value, path)
@@ -527,5 +527,5 @@ class Crossing:
 
     def _is_parameter(self, node: cst.BaseExpression | None) -> bool:
         """Is it what a parameter gives, whoever the caller is?"""
-        bindings = self._evaluator.bindings(node) if isinstance(node, cst.Name) else ()
+        bindings = self._evaluator.names.bindings(node) if isinstance(node, cst.Name) else ()
         return any(b.kind is Bound.PARAMETER for b in bindings)

@@ -145,7 +145,7 @@ class Files:
         if isinstance(node, cst.Attribute):
             return self._is_fixed_attribute(node, depth)
         if isinstance(node, cst.Name):
-            bindings = self._program.evaluator.bindings(node)
+            bindings = self._program.names.bindings(node)
             if not bindings:
                 return node.value == "__file__"
             return all(self._is_fixed_binding(b, depth) for b in self._all(node, bindings))

@@ -100,14 +100,14 @@ class Locking:
         acquired, released = self._points(scope)
         if not acquired:
             return False
-        flow = self._program.evaluator.flow(scope)
+        flow = self._program.names.flow(scope)
         return always_passes(flow, flow.points_of(node), acquired, undone_by=released)
 
     def _points(self, scope: Scope) -> tuple[set[Point], set[Point]]:
         """Where locks are acquired, and where they are released, in one function."""
         known = self._known.get(scope)
         if known is None:
-            flow = self._program.evaluator.flow(scope)
+            flow = self._program.names.flow(scope)
             known = self._known[scope] = (set(), set())
             for number, method in enumerate(("acquire", "release", "enter_context")):
                 for call in self._tree.calls_in(scope, method):

@@ -61,7 +61,7 @@ class ProxyElements:
             return ()
         if isinstance(node, cst.Name):
             found: dict[Made, None] = {}
-            bindings = self._program.evaluator.bindings(node)
+            bindings = self._program.names.bindings(node)
             for binding in bindings:
                 owners = self._of_binding(binding, depth)
                 if not owners:

@@ -182,7 +182,7 @@ class SharedUpdates:
     def _local_bindings(self, name: cst.Name) -> Iterator[Binding]:
         """Where a local name got its value: ``old = v.value``, ``old = v.value; old += 1``."""
         scope = self._tree.function_of(name)
-        bindings = self._program.evaluator.bindings(name)
+        bindings = self._program.names.bindings(name)
         if not scope.is_function or scope.owner_of(name.value) is not scope:
             return
         if any(binding.kind is Bound.AUGMENTED for binding in bindings):

@@ -127,7 +127,7 @@ def _has_ended(program: Program, join: cst.Call) -> bool:
     receiver = join.func.value if isinstance(join.func, cst.Attribute) else None
     places: list[tuple[cst.CSTNode, cst.BaseExpression | None]] = [(join, receiver)]
     if isinstance(receiver, cst.Name):
-        for binding in program.evaluator.bindings(receiver):
+        for binding in program.names.bindings(receiver):
             for value in program.values(binding.value) if binding.kind is Bound.FOR else ():
                 if isinstance(value, Container):
                     given = program.evaluator.containers.contributions(value)

@@ -113,7 +113,7 @@ class OnlyLastProcessJoined(Rule):
         """Where a name, or an attribute, gets a process."""
         evaluator = program.evaluator
         if isinstance(node, cst.Name):
-            for binding in evaluator.bindings(node):
+            for binding in evaluator.names.bindings(node):
                 if not all(is_none(value) for value in evaluator.bound(binding)):
                     yield binding.node
         elif isinstance(node, cst.Attribute):

@@ -174,7 +174,7 @@ class ProcessInitNotCalled(Rule):
         ]
         if not calls or not names:
             return
-        flow = evaluator.flow(scope)
+        flow = evaluator.names.flow(scope)
         barriers = {point for call in calls for point in flow.points_of(call)}
         for attribute in _ERRORS:
             if self._has_its_own(program, cls, attribute):

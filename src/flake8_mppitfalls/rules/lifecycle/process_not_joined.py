@@ -207,14 +207,14 @@ class _Judge:
         """``hub`` for ``hub.connect()`` and for a name that stands for it."""
         expressions: list[cst.BaseExpression | None] = [node]
         if isinstance(node, cst.Name):
-            expressions = [b.value for b in self._program.evaluator.bindings(node)]
+            expressions = [b.value for b in self._program.names.bindings(node)]
         for expression in expressions:
             if isinstance(expression, cst.Call) and isinstance(expression.func, cst.Attribute):
                 yield expression.func.value
 
     def _keys(self, node: cst.BaseExpression) -> Sequence[object]:
         if isinstance(node, cst.Name):
-            return self._program.evaluator.bindings(node)
+            return self._program.names.bindings(node)
         return [dotted_name(node)] if isinstance(node, cst.Attribute) else []
 
     def _is_text(self, node: cst.BaseExpression) -> bool:
@@ -260,7 +260,7 @@ class _Judge:
         """False for what loops for ever, or serves, or until somebody says stop."""
         if depth > 4 or not isinstance(function, cst.FunctionDef):
             return depth > 4
-        flow = self._program.evaluator.flow(self._tree.scopes[function])
+        flow = self._program.names.flow(self._tree.scopes[function])
         seen = set()
         work = [flow.entry]
         while work:

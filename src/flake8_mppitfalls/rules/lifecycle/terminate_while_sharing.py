@@ -349,7 +349,7 @@ class _Case:
             return False
         loops = {
             parent
-            for binding in self._program.evaluator.bindings(receiver)
+            for binding in self._program.names.bindings(receiver)
             if binding.kind is Bound.FOR
             for parent in self._tree.ancestors(binding.node)
             if isinstance(parent, cst.For) and self._tree.is_within(binding.node, parent.target)

@@ -193,7 +193,7 @@ def _is_no_news(program: Program, store: Store, function: cst.CSTNode | None) ->
     """
     if store.path or store.kind is not Bound.ASSIGN:
         return False
-    made = program.evaluator.behind(store.value)
+    made = program.names.behind(store.value)
     if isinstance(made, cst.Call) and _is_made_by_both(program, store, made):
         return True
     if any(entry.function is function for entry in program.sides.entries()):
@@ -217,7 +217,7 @@ def _is_made_by_both(program: Program, store: Store, made: cst.Call) -> bool:
     ]
     for c in classes.mro(cls) if cls is not None else ():
         first += [binding.value for binding in program.tree.scopes[c].bindings.get(name, ())]
-    calls = map(program.evaluator.behind, first)
+    calls = map(program.names.behind, first)
     return any(isinstance(one, cst.Call) and one.func.deep_equals(made.func) for one in calls)
 
 
@@ -227,7 +227,7 @@ def _is_argument(
     """A parameter as it was given, or a display of such: ``[pipe]``."""
     if isinstance(value, (cst.List, cst.Tuple)) and value.elements:
         return all(_is_argument(program, e.value, function) for e in value.elements)
-    bindings = program.evaluator.bindings(value) if isinstance(value, cst.Name) else ()
+    bindings = program.names.bindings(value) if isinstance(value, cst.Name) else ()
     return bool(bindings) and all(
         b.kind is Bound.PARAMETER and b.scope.node is function for b in bindings
     )

@@ -157,9 +157,9 @@ def _is_of_use(program: Program, change: _Change, name: cst.BaseExpression) -> b
     """Is the copy stored back, or used for itself, after the change?"""
     assert isinstance(name, cst.Name)
     scope = program.tree.function_of(name)
-    flow = program.evaluator.flow(scope)
-    bindings = program.evaluator.bindings(name)
-    reads_of = program.evaluator.reads_of
+    flow = program.names.flow(scope)
+    bindings = program.names.bindings(name)
+    reads_of = program.names.reads_of
     loads = {load for binding in bindings for load in reads_of(binding) if load is not name}
     used = {
         point

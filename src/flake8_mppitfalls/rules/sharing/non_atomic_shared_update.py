@@ -195,7 +195,7 @@ def _is_of_parameter(program: Program, node: cst.BaseExpression, update: Update)
     if state.is_part_of_parameter(node):
         return not _mentions(program, node, update)
     if isinstance(node, cst.Name):
-        bindings = program.evaluator.bindings(node)
+        bindings = program.names.bindings(node)
         return bool(bindings) and all(
             binding.value is not None
             and (
@@ -234,7 +234,7 @@ def _names_process(program: Program, node: cst.CSTNode, depth: int = 0) -> bool:
             return False
     if not isinstance(node, cst.Name) or depth == _DEEPEST:
         return False
-    bindings = program.evaluator.bindings(node)
+    bindings = program.names.bindings(node)
     return bool(bindings) and all(
         b.kind is Bound.ASSIGN
         and b.value is not None

@@ -110,7 +110,7 @@ def _is_value(program: Program, node: cst.CSTNode, *, truth: bool = False) -> bo
     found = False
     values = program.values(node)
     if isinstance(node, cst.Name) and any(isinstance(value, Computed) for value in values):
-        bindings = program.evaluator.bindings(node)
+        bindings = program.names.bindings(node)
         first = [b for b in bindings if not program.tree.calculates_with(b.value, b.node)]
         values = union((), *map(program.evaluator.bound, first))
     if isinstance(node, cst.Attribute):
@@ -129,7 +129,7 @@ def _may_be_left_out(program: Program, node: cst.Name) -> bool:
     """Is it a parameter whose default is ``None``? A test asks for that, whoever calls."""
     return any(
         isinstance(b.node, cst.Param) and any(map(is_none, program.values(b.node.default)))
-        for b in program.evaluator.bindings(node)
+        for b in program.names.bindings(node)
         if b.kind is Bound.PARAMETER
     )
 
@@ -311,7 +311,7 @@ def _is_by_mistake(program: Program, binding: Binding, bindings: list[Binding]) 
     if binding.value is not None and _mentions(program, binding.value, binding.name):
         return False  # reported where it is used
     for load in program.tree.loads_of(binding):
-        if binding in program.evaluator.bindings(load) and not _is_pointless(program, load):
+        if binding in program.names.bindings(load) and not _is_pointless(program, load):
             return any(b.kind is Bound.PARAMETER for b in bindings)
     return True
 
@@ -325,7 +325,7 @@ def _was_value(program: Program, target: cst.Name) -> bool:
     function = program.tree.function_of(target)
     bindings = owner.bindings[target.value]
     inside = [b for b in bindings if _is_in(program, b, function)]
-    before = program.evaluator.flow(function).reaching(target, inside)
+    before = program.names.flow(function).reaching(target, inside)
     # Further down in a loop it may become a Value again: what it begins with is a number.
     before = [b for b in before if _is_above(program, b, target)]
     if owner is not function and not before:

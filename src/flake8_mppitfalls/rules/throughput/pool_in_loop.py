@@ -342,7 +342,7 @@ def _asked(program: Program, test: cst.BaseExpression) -> Iterator[str]:
         if isinstance(part, (cst.Name, cst.Attribute)):
             yield dotted_name(part)
         if isinstance(part, cst.Name):
-            for binding in program.evaluator.bindings(part):
+            for binding in program.names.bindings(part):
                 if isinstance(binding.value, (cst.Comparison, cst.UnaryOperation)):
                     for inner in program.tree.walk(binding.value):
                         if isinstance(inner, (cst.Name, cst.Attribute)):

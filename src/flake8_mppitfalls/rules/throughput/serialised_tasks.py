@@ -246,7 +246,7 @@ def _are_both_of_loop(program: Program, start: cst.Call, join: cst.Call, loop: L
         name = call.func.value
         if not isinstance(name, cst.Name):
             return False
-        bindings = program.evaluator.bindings(name)
+        bindings = program.names.bindings(name)
         if not bindings or any(b.kind is not Bound.FOR for b in bindings):
             return False
         if not all(program.tree.is_within(b.node, loop.target) for b in bindings):
