@@ -32,9 +32,10 @@ from flake8_mppitfalls.model.lives.decisions import (
 from flake8_mppitfalls.model.lives.events import Event, Events
 from flake8_mppitfalls.model.lives.lasting import Lasting
 from flake8_mppitfalls.model.lives.life import Life
-from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Fault, Phase
+from flake8_mppitfalls.model.lives.machine import MACHINES, Effect, Phase
 from flake8_mppitfalls.model.lives.naming import How, Key, Way, in_order
 from flake8_mppitfalls.model.lives.state import ABSENT, State
+from flake8_mppitfalls.model.lives.transitions import Transitions
 from flake8_mppitfalls.model.lives.verdict import Record, Verdict, judge_roughly
 from flake8_mppitfalls.model.values import is_made_at
 from flake8_mppitfalls.syntax.flow import Point, PointKind
@@ -48,13 +49,6 @@ if TYPE_CHECKING:
 _READ = (UseKind.METHOD, UseKind.MEMBER)
 _JUNCTIONS = (PointKind.CATCH, PointKind.HANDLER, PointKind.RERAISE, PointKind.LEAVE)
 """Points that only lead on what was thrown elsewhere, or end a ``with`` block."""
-
-_ERRORS = {
-    Fault.JOINED_WHILE_OPEN: ("ValueError",),
-    Fault.USED_AFTER_END: ("ValueError", "RuntimeError"),
-    Fault.STARTED_TWICE: ("AssertionError",),
-    Fault.JOINED_UNSTARTED: ("AssertionError",),
-}
 
 DEEPEST = 30
 """How many calls deep something is followed before its state is unknown."""
@@ -82,6 +76,7 @@ class Typestate:
         self._summaries: dict[tuple[Scope, State], frozenset[State]] = {}
         self._followed: set[Scope] = set()  # functions whose states come from a caller
         self._record = Record()
+        self._transitions = Transitions(program, life, self._events, self._record)
         self._depth = 0
         self._settling = self._events.nodes(*self._machine.settling)
         self._attributes = {use.name for use in life.uses if use.kind in _READ}
@@ -239,82 +234,13 @@ class Typestate:
     def _apply(self, event: Event, states: frozenset[State]) -> frozenset[State]:
         result: set[State] = set()
         for state in states:
-            result.update(self._after(event, state))
+            if event.effect is Effect.CALL:
+                result.update(self._called(event, state))
+            else:
+                result.update(self._transitions.after(event, state))
         if len(result) > MOST_STATES:
             return frozenset({State(Phase.UNKNOWN)})
         return frozenset(result)
-
-    def _applies(self, way: Way, state: State) -> bool | None:
-        """Does a way lead to the thing in a state? ``None``: nobody knows."""
-        if way.how is How.EACH:
-            return not way.containers or bool(way.containers & state.containers)
-        if way.how is How.KEY:
-            return None if way.key in self._naming.loose else way.key in state.names
-        if way.how is How.FRESH:
-            if state.fresh is way.call:
-                return True
-            return False if self._events.is_entered(way.call) else None
-        return None if way.how is How.LOOSE else False
-
-    def _after(self, event: Event, state: State) -> Iterable[State]:
-        effect = event.effect
-        if effect is Effect.CALL:
-            return self._called(event, state)
-        if effect is Effect.MAKE:
-            if state.phase is not Phase.ABSENT:
-                return (state,)  # this is another one
-            return (state, state._replace(phase=self._machine.first, fresh=event.node))
-        if state.phase is Phase.ABSENT:
-            return (state,)
-        if effect is Effect.CLEAR:
-            assert event.container is not None
-            return (state._replace(containers=state.containers - {event.container}),)
-        applies = self._applies(event.way, state)
-        if effect is Effect.HOLD:
-            assert event.container is not None
-            if applies is False:
-                return (state,)
-            return (state._replace(containers=state.containers | {event.container}),)
-        if applies is False:
-            self._missed(event, state)
-            return (state,)
-        if effect is Effect.HAND_ON:
-            return (state._replace(phase=Phase.UNKNOWN, event=None),)
-        return self._moved(event, state, loosely=applies is None)
-
-    def _missed(self, event: Event, state: State) -> None:
-        if event.effect is Effect.JOIN and not state.thrown:
-            self._life.missed.setdefault(event.node, set()).add(state.phase)
-
-    def _moved(self, event: Event, state: State, *, loosely: bool) -> Iterable[State]:
-        """What an event of the state machine does."""
-        effect, phase = event.effect, state.phase
-        if not loosely:
-            self._record.reached.setdefault(event.node, set()).add(phase)
-        fault = self._machine.faults.get((phase, effect))
-        if fault is not None:
-            if loosely:
-                return (state._replace(phase=Phase.UNKNOWN, event=None),)
-            if not state.thrown and isinstance(event.node, cst.Call):
-                self._record.troubles.setdefault((fault, event.node), set()).add(state.event)
-            if any(self._program.conditions.expects(event.node, e) for e in _ERRORS[fault]):
-                return (state,)  # a test: ``with assertRaises(ValueError): pool.map(…)``
-            return ()  # it raises: nothing runs on
-        target = self._machine.moves.get((phase, effect))
-        if effect is Effect.JOIN or effect is Effect.LEAVE:
-            if phase in self._machine.owing and state.event is not None:
-                self._record.joined.add(state.event)
-        elif phase is Phase.JOINED and effect in self._machine.settling:
-            self._record.joined.add(event.node)
-        elif target is Phase.TERMINATED and phase is Phase.CLOSED and state.event is not None:
-            self._record.joined.add(state.event)  # terminate() takes the obligation over
-        if target is None:
-            return (state,)
-        if phase is Phase.UNKNOWN and effect in self._machine.settling:
-            if self._events.escaping or self._life.is_handed_on:
-                return (state,)
-        source = state.event if target is Phase.JOINED else event.node
-        return (state._replace(phase=target, event=source, thrown=False),)
 
     def _called(self, event: Event, state: State) -> Iterable[State]:
         if event.called is None:
@@ -326,7 +252,7 @@ class Typestate:
         names = {key for key in state.names if key[0] in seen and key[0] is not scope}
         kept = frozenset(key for key in state.names if key[0] not in seen)
         for key, way in event.given:
-            if self._applies(way, state):
+            if self._transitions.applies(way, state):
                 names.add(key)
         known = self._lasting.entering(state.known, event.node, scope)
         start = state._replace(known=known, names=frozenset(names), fresh=None)
@@ -361,7 +287,7 @@ class Typestate:
         result: set[State] = set()
         for state in states:
             without = state._replace(names=state.names - {key})
-            if not self._applies(way, state):
+            if not self._transitions.applies(way, state):
                 result.add(without)
             elif way.how is How.EACH and point.kind is PointKind.BIND:
                 # The loop comes to the thing once, and at other times to others.
@@ -400,7 +326,7 @@ class Typestate:
         if way.how is How.NOT:
             return states
         return frozenset(
-            s._replace(given=self._applies(way, s) is not False)
+            s._replace(given=self._transitions.applies(way, s) is not False)
             if s.phase is not Phase.ABSENT
             else s
             for s in states
@@ -509,7 +435,7 @@ class Typestate:
     def _is_there(self, test: cst.BaseExpression, state: State) -> bool:
         """Does what the test asks for hold the thing?"""
         return state.phase is not Phase.ABSENT and (
-            self._applies(self._naming.way(asked_for(test)), state) is not False
+            self._transitions.applies(self._naming.way(asked_for(test)), state) is not False
         )
 
     # -- judgement -----------------------------------------------------------------------------
