@@ -65,9 +65,9 @@ class Arguments:
         func = call.func
         if isinstance(func, cst.Attribute) and self._grows(func):
             if func.attr.value in ADDING:
-                self._tracer.into_container(func.value, node, depth, through)
+                self._tracer.storing.into_container(func.value, node, depth, through)
             elif depth:
-                self._tracer.into_container(func.value, node, depth - 1, through)
+                self._tracer.storing.into_container(func.value, node, depth - 1, through)
             else:
                 self._tracer.use(UseKind.ITERATED, call, node, depth=depth, through=through)
             return
@@ -228,7 +228,7 @@ class Arguments:
         ):
             return False
         declared = records.binding(cls, name).node
-        self._tracer.kept(name, cls, declared, arg.value, depth, through, record=call)
+        self._tracer.storing.kept(name, cls, declared, arg.value, depth, through, record=call)
         return True
 
     def _takes_apart(self, use: Use, cls: cst.ClassDef) -> bool:

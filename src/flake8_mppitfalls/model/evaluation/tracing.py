@@ -14,12 +14,10 @@ import libcst as cst
 from flake8_mppitfalls.model.evaluation.arguments import Arguments
 from flake8_mppitfalls.model.evaluation.containers import ADDING, MERGING
 from flake8_mppitfalls.model.evaluation.entering import Entering
+from flake8_mppitfalls.model.evaluation.storing import Storing
 from flake8_mppitfalls.model.evaluation.uses import Use, UseKind
 from flake8_mppitfalls.model.values import (
-    Computed,
-    Constant,
     Made,
-    Result,
 )
 
 if TYPE_CHECKING:
@@ -80,12 +78,14 @@ class Tracer:
         self._work: list[tuple[cst.CSTNode, int, bool]] = []
         self._keyed: list[tuple[cst.CSTNode, cst.Name, int]] = []
         self._is_key = False
-        self._is_value = False
+        self.is_value = False
+        """Is it put into a dict as a value, perhaps?"""
         self._seen: set[tuple[object, int]] = set()
         self._uses: dict[Use, None] = {}
         self._arguments = Arguments(self, evaluator)
+        self.storing = Storing(self, evaluator, references)
         self._entering = Entering(evaluator)
-        self._origins: set[cst.CSTNode] = set()
+        self.origins: set[cst.CSTNode] = set()
         """Where it is made, if that is known."""
         self.most = MOST_USES
 
@@ -95,17 +95,19 @@ class Tracer:
         return len(self._seen)
 
     def trace(self, node: cst.CSTNode) -> list[Use]:
+        """Everything that is done with the value of an expression."""
         values = self._evaluator.values(node)
         if all(isinstance(value, Made) for value in values):
-            self._origins = {value.site for value in values if isinstance(value, Made)}
+            self.origins = {value.site for value in values if isinstance(value, Made)}
         self.follow(node, 0, False)
         return self.run()
 
     def run(self) -> list[Use]:
+        """Go on until nothing is left to follow."""
         while self._work or self._keyed:
             if not self._work:
                 taken, key, depth = self._keyed.pop()
-                if self._is_value or not self._is_key or (key, 0) not in self._seen:
+                if self.is_value or not self._is_key or (key, 0) not in self._seen:
                     self.follow(taken, depth, True)
                 continue
             node, depth, through = self._work.pop()
@@ -115,9 +117,16 @@ class Tracer:
             self._step(node, depth, through)
         return list(self._uses)
 
+    def comes_to(self, place: object, depth: int) -> bool:
+        """True at the first time."""
+        if (place, depth) in self._seen:
+            return False
+        self._seen.add((place, depth))
+        return True
+
     def follow(self, node: cst.CSTNode, depth: int, through: bool) -> None:
-        if (node, depth) not in self._seen:
-            self._seen.add((node, depth))
+        """Go on with an expression that has the value, so deep in what it holds."""
+        if self.comes_to(node, depth):
             self._work.append((node, depth, through or depth > 0))
 
     def use(
@@ -130,13 +139,13 @@ class Tracer:
         depth: int,
         through: bool,
     ) -> None:
+        """Note what is done with the value."""
         self._uses[Use(kind, node, at, name, depth, through)] = None
 
     def bound(self, binding: Binding, depth: int, *, through: bool) -> None:
         """Go on with the reads of a name where this binding reaches them."""
-        if (binding, depth) in self._seen:
+        if not self.comes_to(binding, depth):
             return
-        self._seen.add((binding, depth))
         reads = self._evaluator.names.reads_of(binding)
         if depth and len(reads) > MOST_READS:
             last = reads[-1]
@@ -163,14 +172,14 @@ class Tracer:
             self.use(UseKind.DROPPED, parent, node, depth=depth, through=through)
         elif isinstance(parent, cst.Assign):
             for target in parent.targets:
-                self._assigned(target.target, node, depth, through)
+                self.storing.assigned(target.target, node, depth, through)
         elif isinstance(parent, cst.AnnAssign):
             if node is parent.value:
-                self._assigned(parent.target, node, depth, through)
+                self.storing.assigned(parent.target, node, depth, through)
         elif isinstance(parent, cst.AugAssign):
-            self._augmented(parent, node, depth, through)
+            self.storing.augmented(parent, node, depth, through)
         elif isinstance(parent, cst.NamedExpr):
-            self._assigned(parent.target, node, depth, through)
+            self.storing.assigned(parent.target, node, depth, through)
             self.follow(parent, depth, through)
         elif isinstance(parent, cst.Arg):
             call = self._tree.parent(parent)
@@ -195,7 +204,7 @@ class Tracer:
         elif isinstance(parent, cst.WithItem):
             self.entered(parent.item, parent, node, depth, through)
             if parent.asname is not None:
-                self._assigned(parent.asname.name, node, depth, through)
+                self.storing.assigned(parent.asname.name, node, depth, through)
         elif isinstance(parent, cst.Param):
             self._default(parent, node, depth, through)
         elif isinstance(parent, cst.BinaryOperation) and depth:
@@ -219,7 +228,7 @@ class Tracer:
         if isinstance(subscript, cst.Subscript):
             if isinstance(self._tree.parent(subscript), cst.AssignTarget):
                 self._is_key = True
-                self.into_container(subscript.value, node, depth, through)
+                self.storing.into_container(subscript.value, node, depth, through)
 
     def entered(
         self,
@@ -230,7 +239,7 @@ class Tracer:
         through: bool,
     ) -> None:
         """The value, or what is wrapped around it, is entered at ``place``."""
-        kind = self._entering.of(manager, self._origins)
+        kind = self._entering.of(manager, self.origins)
         if kind is not None:
             self.use(kind, place, node, depth=depth, through=through)
 
@@ -238,13 +247,13 @@ class Tracer:
         """The value is an element of a display, or what a comprehension collects."""
         if isinstance(holder, (cst.DictElement, cst.DictComp)):
             self._is_key = self._is_key or node is holder.key
-            self._is_value = self._is_value or node is not holder.key
+            self.is_value = self.is_value or node is not holder.key
         if isinstance(holder, (cst.Element, cst.DictElement)):
             display = self._tree.parent(holder)
             assert display is not None
-            matched = self._matching_target(holder, display)
+            matched = self.storing.matching_target(holder, display)
             if matched is not None:
-                self._assigned(matched, node, depth, through)
+                self.storing.assigned(matched, node, depth, through)
             else:
                 self.follow(display, depth + 1, True)
         elif isinstance(holder, (cst.StarredElement, cst.StarredDictElement)):
@@ -257,180 +266,12 @@ class Tracer:
         else:
             self.follow(holder, depth + 1, True)
 
-    def _matching_target(
-        self, element: cst.CSTNode, display: cst.CSTNode
-    ) -> cst.BaseExpression | None:
-        """For ``a, b = x, y``: the target that the element goes to."""
-        assign = self._tree.parent(display)
-        if not isinstance(display, cst.Tuple) or not isinstance(assign, cst.Assign):
-            return None
-        if len(assign.targets) != 1:
-            return None
-        target = assign.targets[0].target
-        if not isinstance(target, (cst.Tuple, cst.List)):
-            return None
-        everything = (*target.elements, *display.elements)
-        if len(target.elements) != len(display.elements) or any(
-            isinstance(e, cst.StarredElement) for e in everything
-        ):
-            return None
-        index = next(i for i, e in enumerate(display.elements) if e is element)
-        return target.elements[index].value
-
-    def _assigned(
-        self, target: cst.BaseExpression, at: cst.CSTNode, depth: int, through: bool
-    ) -> None:
-        if isinstance(target, cst.Name):
-            binding = self._tree.binding_at(target)
-            if binding is not None:
-                self.bound(binding, depth, through=through)
-                if isinstance(binding.scope.node, cst.ClassDef):
-                    self._kept_by_class(target, binding.scope.node, at, depth, through)
-        elif isinstance(target, (cst.Tuple, cst.List)):
-            if depth == 0:
-                self.use(UseKind.ITERATED, target, at, depth=0, through=through)
-            for element in target.elements:
-                starred = isinstance(element, cst.StarredElement)
-                if starred and depth == 0:
-                    continue  # a new list
-                inner = depth if starred else max(depth - 1, 0)
-                if depth != 1 or not self._is_other(element.value):
-                    self._assigned(element.value, at, inner, through)
-        elif isinstance(target, cst.Attribute):
-            self._stored_attribute(target, at, depth, through)
-        elif isinstance(target, cst.Subscript):
-            self._is_value = True
-            self.into_container(target.value, at, depth, through)
-        else:
-            self.use(UseKind.STORED, target, at, depth=depth, through=through)
-
-    def _kept_by_class(
-        self, target: cst.Name, cls: cst.ClassDef, at: cst.CSTNode, depth: int, through: bool
-    ) -> None:
-        """``pool = Pool()`` in the body of a class: the class, and its objects, have it."""
-        self.kept(target.value, cls, target, at, depth, through)
-
-    def kept(
-        self,
-        name: str,
-        cls: cst.ClassDef,
-        declared: cst.CSTNode,
-        at: cst.CSTNode,
-        depth: int,
-        through: bool,
-        *,
-        record: cst.Call | None = None,
-    ) -> None:
-        """The objects of a class have it as an attribute that the class declares.
-
-        With ``record`` the one object has it that the call makes.
-        """
-        self.use(UseKind.KEPT, declared, at, name, depth=depth, through=through)
-        for read in self._evaluator.members.reads(name, {cls}):
-            if record is None or not self._evaluator.records.is_another(read.value, record):
-                self.follow(read, depth, through)
-
     def others(self, node: cst.CSTNode) -> list[Use]:
         """What is done with another value, which the one that is followed is put into."""
         if len(self._around) >= DEEPEST or node in self._around:
             return [Use(UseKind.PASSED, node, node)]
         around = (*self._around, node)
         return Tracer(self._evaluator, self._references, around).trace(node)
-
-    def _is_other(self, target: cst.BaseExpression) -> bool:
-        """``pool, size = make()``: is this the part that is surely not what is followed?"""
-        binding = self._tree.binding_at(target)
-        if binding is None or not self._origins:
-            return False
-        values = self._evaluator.bound(binding)
-        return bool(values) and all(
-            isinstance(value, (Constant, Computed, Made, Result))
-            and getattr(value, "site", None) not in self._origins
-            for value in values
-        )
-
-    def _stored_attribute(
-        self, target: cst.Attribute, at: cst.CSTNode, depth: int, through: bool
-    ) -> None:
-        classes = self._evaluator.members.relatives(target.value)
-        if not classes:
-            self.use(UseKind.STORED, target, at, depth=depth, through=through)
-            return
-        self.use(UseKind.KEPT, target, at, target.attr.value, depth=depth, through=through)
-        reads = self._evaluator.members.reads(target.attr.value, classes)
-        if len(reads) > self.most:
-            self.use(UseKind.PASSED, target, at, depth=depth, through=through)
-            return
-        for read in reads:
-            self.follow(read, depth, through)
-
-    def into_container(
-        self, container: cst.BaseExpression, at: cst.CSTNode, depth: int, through: bool
-    ) -> None:
-        """The value becomes an element of what ``container`` stands for."""
-        if isinstance(container, cst.Name):
-            bindings = self._evaluator.names.bindings(container)
-            for binding in bindings:
-                self._container_bound(binding, container, depth)
-            if not bindings:
-                self.use(UseKind.STORED, container, at, depth=depth, through=through)
-        elif isinstance(container, cst.Attribute) and self._evaluator.members.relatives(
-            container.value
-        ):
-            classes = self._evaluator.members.relatives(container.value)
-            name = container.attr.value
-            self.use(UseKind.KEPT, container, at, name, depth=depth, through=through)
-            for read in self._evaluator.members.reads(name, classes):
-                if read is not container:
-                    self.follow(read, depth + 1, True)
-        elif isinstance(container, cst.Subscript):
-            self.into_container(container.value, at, depth + 1, through)
-        else:
-            self.use(UseKind.STORED, container, at, depth=depth, through=through)
-
-    def _container_bound(self, binding: Binding, container: cst.Name, depth: int) -> None:
-        if isinstance(binding.node, cst.Param):
-            function = binding.scope.node
-            given = list(self._references.arguments_for(function, binding.node))
-            if not given:
-                self.use(UseKind.STORED, container, container, depth=depth, through=True)
-            for argument in given:
-                if not argument.path:
-                    self._follow_container(argument.expression, depth)
-        elif isinstance(binding.value, (cst.Name, cst.Attribute)) and not binding.path:
-            self._follow_container(binding.value, depth)
-        # The container may be read under any binding that reaches one of its uses.
-        self.bound(binding, depth + 1, through=True)
-
-    def _follow_container(self, expression: cst.BaseExpression, depth: int) -> None:
-        if isinstance(expression, (cst.Name, cst.Attribute)):
-            key = ("container", expression)
-            if (key, depth) not in self._seen:
-                self._seen.add((key, depth))
-                self.into_container(expression, expression, depth, True)
-
-    def _augmented(
-        self, parent: cst.AugAssign, node: cst.CSTNode, depth: int, through: bool
-    ) -> None:
-        if node is parent.target and depth and isinstance(node, cst.Name):
-            # ``results += …`` binds the same container again.
-            binding = self._tree.binding_at(node)
-            if binding is not None:
-                self.bound(binding, depth, through=True)
-            return
-        if node is parent.value and depth:
-            if isinstance(parent.target, cst.Name):
-                binding = self._tree.binding_at(parent.target)
-                if binding is not None:
-                    self.bound(binding, depth, through=True)
-                self.into_container(parent.target, node, depth - 1, through)
-            else:
-                self.into_container(parent.target, node, depth - 1, through)
-        elif node is parent.value and isinstance(parent.operator, cst.AddAssign):
-            # ``results += lazy`` takes everything out of an iterator.
-            self.use(UseKind.ITERATED, parent, node, depth=depth, through=through)
-        else:
-            self.use(UseKind.TESTED, parent, node, depth=depth, through=through)
 
     def _attribute(
         self, attribute: cst.Attribute, node: cst.CSTNode, depth: int, through: bool
@@ -495,7 +336,7 @@ class Tracer:
             if function.name.value == "__enter__":
                 for item in self._references.entered_by(function):
                     if item.asname is not None:
-                        self._assigned(item.asname.name, node, depth, through)
+                        self.storing.assigned(item.asname.name, node, depth, through)
             cls = self._evaluator.classes.of_method(function)
             if cls is not None and self._evaluator.classes.is_property(function):
                 for read in self._evaluator.members.reads(function.name.value, {cls}):
@@ -525,7 +366,7 @@ class Tracer:
             for site in self._references.calls(function):
                 item = self._tree.item_of(site.call)
                 if item is not None and item.asname is not None:
-                    self._assigned(item.asname.name, node, depth, through)
+                    self.storing.assigned(item.asname.name, node, depth, through)
                 elif item is None:
                     self.follow(site.call, depth + 1, True)
 
@@ -544,9 +385,9 @@ class Tracer:
         target: cst.BaseExpression = loop.target
         if isinstance(target, cst.Tuple) and self._is_enumerate(loop.iter):
             for element in target.elements[1:]:
-                self._assigned(element.value, node, max(depth - 2, 0), True)
+                self.storing.assigned(element.value, node, max(depth - 2, 0), True)
         else:
-            self._assigned(target, node, depth - 1, True)
+            self.storing.assigned(target, node, depth - 1, True)
 
     def _is_enumerate(self, node: cst.BaseExpression) -> bool:
         return isinstance(node, cst.Call) and self._tree.qualified(node.func) == "enumerate"
