@@ -23,7 +23,7 @@ from flake8_mppitfalls.model.evaluation.tracing import Uses
 from flake8_mppitfalls.model.execution.aftermath import Aftermath
 from flake8_mppitfalls.model.execution.commandline import CommandLine
 from flake8_mppitfalls.model.execution.concurrency import Concurrency
-from flake8_mppitfalls.model.execution.conditions import WINDOWS, Conditions
+from flake8_mppitfalls.model.execution.conditions import Conditions
 from flake8_mppitfalls.model.execution.guards import Guards
 from flake8_mppitfalls.model.execution.module_state import ModuleState
 from flake8_mppitfalls.model.execution.paths import Paths
@@ -34,6 +34,7 @@ from flake8_mppitfalls.model.execution.sides import Sides
 from flake8_mppitfalls.model.execution.startmethods import StartMethods
 from flake8_mppitfalls.model.execution.starts import Starts
 from flake8_mppitfalls.model.execution.turns import Turns
+from flake8_mppitfalls.model.execution.worlds import WINDOWS
 from flake8_mppitfalls.model.lives.callbacks import Callbacks
 from flake8_mppitfalls.model.lives.daemons import Daemons
 from flake8_mppitfalls.model.lives.handovers import Handovers

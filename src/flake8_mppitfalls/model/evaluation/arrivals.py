@@ -28,7 +28,7 @@ from flake8_mppitfalls.syntax.scopes import Binding, Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.execution.conditions import World
+    from flake8_mppitfalls.model.execution.worlds import World
     from flake8_mppitfalls.model.numbers.amounts import Amounts
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.syntax.flow import Flow, Point
@@ -183,7 +183,7 @@ class Arrivals:
 
     def _decided(self, test: cst.BaseExpression) -> bool | None:
         """How a test comes out on the platform that is asked about."""
-        return None if self._world is None else self._conditions.truth(test, self._world)
+        return None if self._world is None else self._conditions.truths.of(test, self._world)
 
     # -- the search ----------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ class Arrivals:
         if self._world is None:
             return None
         if test not in self._barred:
-            self._barred[test] = self._conditions.truth(test, self._world)
+            self._barred[test] = self._conditions.truths.of(test, self._world)
         return self._barred[test]
 
     @staticmethod

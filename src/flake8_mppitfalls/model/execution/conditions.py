@@ -1,59 +1,31 @@
 """Conditions: does a place in the code run when this or that is the case?
 
-A *world* says what a few expressions are: ``__name__`` in a spawned child, ``sys.platform`` on
-Windows. ``Conditions.runs(node, world)`` asks the ``if``, ``match``, ``and`` and early exits
-around a node whether it can be reached in that world.
+``Conditions.runs(node, world)`` asks the ``if``, ``match``, ``and`` and early exits around a node
+whether it can be reached in a world (``worlds.py``).
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.values import Computed, Constant, External, Function, Result
-from flake8_mppitfalls.syntax.flow import constant_truth
-from flake8_mppitfalls.syntax.literals import literal
-from flake8_mppitfalls.syntax.scopes import Bound
+from flake8_mppitfalls.model.execution.truths import UNDECIDED, Truths
+from flake8_mppitfalls.model.execution.worlds import (
+    CHILD,
+    FROZEN,
+    NOT_FROZEN,
+    PLATFORMS,
+    PROGRAM,
+    World,
+)
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
 
-World: TypeAlias = Mapping[str, object]
-
-PROGRAM: World = {"__name__": "__main__"}
-"""The file is run as a script."""
-CHILD: World = {
-    "__name__": "__mp_main__",
-    "multiprocessing.current_process().name": "SpawnProcess-1",
-    "multiprocessing.process.current_process().name": "SpawnProcess-1",
-    "multiprocessing.parent_process()": "the parent",
-    "multiprocessing.get_start_method()": "spawn",
-}
-"""A spawned child imports the file: ``spawn._fixup_main_from_path`` names it ``__mp_main__``."""
-NOT_FROZEN: World = {"sys.frozen": False, "sys._MEIPASS": "", "__compiled__": False}
-"""The program is run by an interpreter, not frozen into an executable."""
-FROZEN: World = {"sys.frozen": True, "sys._MEIPASS": "a folder", "__compiled__": True}
-AT_RUN_TIME: World = {"typing.TYPE_CHECKING": False, "TYPE_CHECKING": False}
-PLATFORMS: dict[str, World] = {
-    "win32": {"sys.platform": "win32", "os.name": "nt", "platform.system()": "Windows"},
-    "linux": {"sys.platform": "linux", "os.name": "posix", "platform.system()": "Linux"},
-    "darwin": {"sys.platform": "darwin", "os.name": "posix", "platform.system()": "Darwin"},
-}
-WINDOWS = PLATFORMS["win32"]
-
-_UNDECIDED = object()
-
-
-def parameter_key(name: str) -> str:
-    """The key under which a world says what a parameter of the function in question is."""
-    return f"parameter {name}"
-
-
-_NAMESPACES = frozenset({"globals", "vars", "dir", "locals"})
 MOST_AROUND = 100
 """So many tests around a place are asked for, from the inside out."""
 MOST_EARLIER = 20
@@ -69,7 +41,7 @@ class Conditions:
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._tree = evaluator.tree
-        self._truths: dict[tuple[cst.CSTNode, int], tuple[bool | None, World]] = {}
+        self.truths = Truths(evaluator)
         self._blocks: dict[tuple[cst.CSTNode, int, bool], tuple[bool | None, World]] = {}
         self._leaving: dict[tuple[cst.CSTNode, int], tuple[int, World]] = {}
         self._places: dict[cst.CSTNode, dict[cst.CSTNode, int]] = {}
@@ -86,7 +58,7 @@ class Conditions:
         child = node
         for parent in self._tree.ancestors(node):
             if isinstance(parent, (cst.If, cst.IfExp)) and child is not parent.test:
-                if self.truth(parent.test, CHILD) is not (child is parent.body):
+                if self.truths.of(parent.test, CHILD) is not (child is parent.body):
                     return False
             child = parent
         return self.runs(node, CHILD) is not False
@@ -102,7 +74,7 @@ class Conditions:
 
     def is_guard(self, test: cst.CSTNode) -> bool:
         """True if a test holds in the main program only (``__name__ == "__main__"``)."""
-        return self.truth(test, CHILD) is False and self.truth(test, PROGRAM) is not False
+        return self.truths.of(test, CHILD) is False and self.truths.of(test, PROGRAM) is not False
 
     def is_frozen_only(self, node: cst.CSTNode) -> bool:
         """True if ``node`` runs in a frozen program only: ``if getattr(sys, "frozen", False):``."""
@@ -145,15 +117,15 @@ class Conditions:
     def _bars(self, parent: cst.CSTNode, child: cst.CSTNode, world: World) -> bool:
         if isinstance(parent, (cst.If, cst.IfExp)):
             if child is parent.body:
-                return self.truth(parent.test, world) is False
+                return self.truths.of(parent.test, world) is False
             if child is parent.orelse:
-                return self.truth(parent.test, world) is True
+                return self.truths.of(parent.test, world) is True
         elif isinstance(parent, cst.While):
-            return child is parent.body and self.truth(parent.test, world) is False
+            return child is parent.body and self.truths.of(parent.test, world) is False
         elif isinstance(parent, cst.BooleanOperation):
             if child is parent.right:
                 wanted = not isinstance(parent.operator, cst.And)
-                return self.truth(parent.left, world) is wanted
+                return self.truths.of(parent.left, world) is wanted
         elif isinstance(parent, cst.MatchCase):
             return child is parent.body and self._case_bars(parent, world)
         return False
@@ -178,11 +150,11 @@ class Conditions:
     def _first_leaving(self, block: cst.Module | cst.IndentedBlock, world: World) -> int:
         """The place of the first ``if`` or ``assert`` in a block that leaves it in ``world``."""
         for place, statement in enumerate(block.body):
-            if any(self.truth(test, world) is False for test in _asserted(statement)):
+            if any(self.truths.of(test, world) is False for test in _asserted(statement)):
                 return place
             branch: cst.CSTNode | None = statement
             while isinstance(branch, cst.If):
-                truth = self.truth(branch.test, world)
+                truth = self.truths.of(branch.test, world)
                 if truth is True:
                     if self._leaves(branch.body):
                         return place
@@ -314,8 +286,8 @@ class Conditions:
         match = self._tree.parent(case)
         if not isinstance(match, cst.Match):
             return False
-        subject = self._constant(match.subject, world)
-        if subject is _UNDECIDED:
+        subject = self.truths.constant(match.subject, world)
+        if subject is UNDECIDED:
             return False
         for other in match.cases:
             matches = _pattern_matches(other.pattern, subject)
@@ -324,183 +296,6 @@ class Conditions:
             if matches is True and other.guard is None:
                 return True
         return False
-
-    # -- truth ---------------------------------------------------------------------------------
-
-    def truth(self, test: cst.CSTNode, world: World, depth: int = 0) -> bool | None:
-        """The truth of a test in ``world``, or ``None`` where the world does not decide it."""
-        if depth > 20:
-            return None
-        key = (test, id(world))
-        if key not in self._truths:
-            truth = self._truth_of(test, world, depth)
-            if depth:
-                return truth
-            self._truths[key] = (truth, world)  # the world is kept, so that its id is its own
-        return self._truths[key][0]
-
-    def _truth_of(self, test: cst.CSTNode, world: World, depth: int) -> bool | None:
-        known = constant_truth(test)
-        if known is not None:
-            return known
-        if isinstance(test, cst.UnaryOperation) and isinstance(test.operator, cst.Not):
-            inner = self.truth(test.expression, world, depth + 1)
-            return None if inner is None else not inner
-        if isinstance(test, cst.BooleanOperation):
-            return self._boolean(test, world, depth)
-        if isinstance(test, cst.Comparison):
-            return self._comparison(test, world)
-        if isinstance(test, cst.NamedExpr):
-            return self.truth(test.value, world, depth + 1)
-        if isinstance(test, cst.Call):
-            known = self._call(test, world, depth)
-            if known is not None:
-                return known
-        value = self._constant(test, world)
-        if value is not _UNDECIDED:
-            return bool(value)
-        if isinstance(test, (cst.Name, cst.Attribute, cst.Call)):
-            values = self._evaluator.values(test)
-            only = values[0] if len(values) == 1 else None
-            if isinstance(only, (Computed, Result)) and only.site is not test:
-                return self.truth(only.site, world, depth + 1)
-            if isinstance(only, External) and only.name in world:
-                return bool(world[only.name])
-            origin = self._origin(test)
-            if origin is not None:
-                return self.truth(origin, world, depth + 1)
-        return None
-
-    def _origin(self, test: cst.Name | cst.Attribute | cst.Call) -> cst.BaseExpression | None:
-        """The one ``and`` or ``or`` that a name is bound to or a function of the module returns."""
-        origin: cst.BaseExpression | None = None
-        if isinstance(test, cst.Name):
-            bindings = self._evaluator.names.bindings(test)
-            if len(bindings) == 1 and bindings[0].kind is Bound.ASSIGN and not bindings[0].path:
-                origin = bindings[0].value
-        elif isinstance(test, cst.Call):
-            called = self._evaluator.values(test.func)
-            if len(called) == 1 and isinstance(called[0], Function):
-                returns = self._tree.scopes[called[0].node].returns
-                if len(returns) == 1 and not self._evaluator.calls.is_opaque(called[0].node):
-                    origin = returns[0].value
-        return origin if isinstance(origin, cst.BooleanOperation) else None
-
-    def _call(self, test: cst.Call, world: World, depth: int) -> bool | None:
-        prefix = self._startswith(test, world)
-        if prefix is not None:
-            return prefix
-        name = self._tree.qualified(test.func)
-        if name == "bool" and len(test.args) == 1:
-            return self.truth(test.args[0].value, world, depth + 1)
-        if name in ("getattr", "hasattr") and len(test.args) > 1:
-            attribute = self._evaluator.text(test.args[1].value)
-            value = world.get(f"{self._tree.qualified(test.args[0].value)}.{attribute}")
-            return None if value is None else bool(value)
-        return None
-
-    def _boolean(self, test: cst.BooleanOperation, world: World, depth: int) -> bool | None:
-        decisive = not isinstance(test.operator, cst.And)
-        left = self.truth(test.left, world, depth + 1)
-        right = self.truth(test.right, world, depth + 1)
-        if decisive in (left, right):
-            return decisive
-        return None if left is None or right is None else not decisive
-
-    def _comparison(self, test: cst.Comparison, world: World) -> bool | None:
-        if len(test.comparisons) != 1:
-            return None
-        operator, other = test.comparisons[0].operator, test.comparisons[0].comparator
-        left = self._constant(test.left, world)
-        if isinstance(operator, (cst.In, cst.NotIn)):
-            if isinstance(other, cst.Call) and self._tree.qualified(other.func) in _NAMESPACES:
-                defined = world.get(self._named(left, other))
-                return None if defined is None else bool(defined) is isinstance(operator, cst.In)
-            members = self._members(other, world)
-            if left is _UNDECIDED or members is None:
-                return None
-            return (left in members) is isinstance(operator, cst.In)
-        right = self._constant(other, world)
-        if left is _UNDECIDED or right is _UNDECIDED:
-            return None
-        if isinstance(operator, (cst.Equal, cst.Is)):
-            return left == right
-        if isinstance(operator, (cst.NotEqual, cst.IsNot)):
-            return left != right
-        return None
-
-    def _named(self, name: object, namespace: cst.Call) -> str:
-        """``frozen`` in ``vars(sys)`` is ``sys.frozen``; in ``globals()`` it is the bare name."""
-        of = self._tree.qualified(namespace.args[0].value) if namespace.args else ""
-        return f"{of}.{name}" if of else str(name)
-
-    def _members(self, node: cst.BaseExpression, world: World) -> list[object] | str | None:
-        if isinstance(node, (cst.Tuple, cst.List, cst.Set)):
-            members = [self._constant(element.value, world) for element in node.elements]
-            return None if _UNDECIDED in members else members
-        value = self._constant(node, world)
-        return value if isinstance(value, str) else None
-
-    def _startswith(self, test: cst.Call, world: World) -> bool | None:
-        func = test.func
-        if not (isinstance(func, cst.Attribute) and func.attr.value == "startswith" and test.args):
-            return None
-        subject = self._constant(func.value, world)
-        prefix = self._members(test.args[0].value, world)
-        if not isinstance(subject, str) or prefix is None:
-            return None
-        prefixes = (prefix,) if isinstance(prefix, str) else tuple(map(str, prefix))
-        return subject.startswith(prefixes)
-
-    def text(self, node: cst.CSTNode, world: World) -> str | None:
-        """The string that an expression is in ``world``, if it decides that."""
-        value = self._constant(node, world)
-        return value if isinstance(value, str) else None
-
-    def _constant(self, node: cst.CSTNode, world: World) -> object:
-        """The value of an expression in ``world``, or ``_UNDECIDED``."""
-        if isinstance(node, (cst.SimpleString, cst.ConcatenatedString, cst.Integer)):
-            return literal(node)
-        if isinstance(node, cst.Call) and isinstance(node.func, cst.Attribute):
-            if node.func.attr.value in {"lower", "casefold"}:
-                inner = self._constant(node.func.value, world)
-                if isinstance(inner, str):
-                    return inner.lower()
-        key = self._key(node)
-        if key in world:
-            return world[key]
-        if isinstance(node, cst.Name) and parameter_key(node.value) in world:
-            if all(b.kind is Bound.PARAMETER for b in self._evaluator.names.bindings(node)):
-                return world[parameter_key(node.value)]
-        if isinstance(node, (cst.Name, cst.Attribute)):
-            values = self._evaluator.values(node)
-            if len(values) == 1:
-                only = values[0]
-                if isinstance(only, Constant):
-                    return only.value
-                site = getattr(only, "site", None)
-                if site is not None and isinstance(site, (cst.Call, cst.Attribute)):
-                    return world.get(self._key(site), _UNDECIDED)
-                name = getattr(only, "name", None)
-                if isinstance(name, str):
-                    return world.get(name, _UNDECIDED)
-        return _UNDECIDED
-
-    def _key(self, node: cst.CSTNode) -> str:
-        if isinstance(node, cst.Call):
-            inner = self._key(node.func)
-            return f"{inner}()" if inner and not node.args else ""
-        if isinstance(node, cst.Attribute):
-            name = self._tree.qualified(node)
-            if name:
-                return name
-            inner = self._key(node.value)
-            return f"{inner}.{node.attr.value}" if inner else ""
-        if isinstance(node, cst.NamedExpr):
-            return self._key(node.value)
-        if isinstance(node, cst.Name):
-            return self._tree.qualified(node) or dotted_name(node) * (node.value == "__name__")
-        return ""
 
 
 _BARRING: frozenset[type] = frozenset(

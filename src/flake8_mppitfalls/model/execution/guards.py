@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.execution.conditions import CHILD, PROGRAM
+from flake8_mppitfalls.model.execution.worlds import CHILD, PROGRAM
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.conditions import Conditions
@@ -82,8 +82,8 @@ class Guards:
     def _parts(self, node: cst.CSTNode) -> bool:
         """Does ``node`` have a branch that only the main program takes?"""
         if isinstance(node, (cst.If, cst.IfExp)):
-            program = self._conditions.truth(node.test, PROGRAM)
-            child = self._conditions.truth(node.test, CHILD)
+            program = self._conditions.truths.of(node.test, PROGRAM)
+            child = self._conditions.truths.of(node.test, CHILD)
             if child is True:
                 return program is False and node.orelse is not None
             return child is False and program is not False

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import libcst as cst
 
-from flake8_mppitfalls.model.execution.conditions import PLATFORMS
+from flake8_mppitfalls.model.execution.worlds import PLATFORMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

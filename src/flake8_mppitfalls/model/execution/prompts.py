@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.execution.conditions import CHILD
+from flake8_mppitfalls.model.execution.worlds import CHILD
 from flake8_mppitfalls.model.values import External, ResultMember
 from flake8_mppitfalls.syntax.tree import dotted_name
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
-    from flake8_mppitfalls.model.execution.conditions import World
     from flake8_mppitfalls.model.execution.runs import Step
+    from flake8_mppitfalls.model.execution.worlds import World
     from flake8_mppitfalls.model.values import Value, Values
 
 _ASKING = frozenset({"input", "raw_input", "builtins.input", "getpass.getpass"})

@@ -14,7 +14,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.classes import CONSTRUCTORS, decorator_names
 from flake8_mppitfalls.model.evaluation.signatures import argument, has_stars, positional_names
-from flake8_mppitfalls.model.execution.conditions import AT_RUN_TIME, PROGRAM, parameter_key
+from flake8_mppitfalls.model.execution.worlds import AT_RUN_TIME, PROGRAM, parameter_key
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
     from flake8_mppitfalls.model.evaluation.tasks import Task, Tasks
-    from flake8_mppitfalls.model.execution.conditions import Conditions, World
+    from flake8_mppitfalls.model.execution.conditions import Conditions
     from flake8_mppitfalls.model.execution.sides import Entry
+    from flake8_mppitfalls.model.execution.worlds import World
 
 _LAZY_DECORATORS = frozenset({"delayed", "remote", "fixture", "overload"})
 """A call of a function under one of these (``dask.delayed``, ``ray.remote``) does not run it."""

@@ -13,7 +13,7 @@ import libcst as cst
 
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import argument
-from flake8_mppitfalls.model.execution.conditions import AT_RUN_TIME
+from flake8_mppitfalls.model.execution.worlds import AT_RUN_TIME
 from flake8_mppitfalls.model.values import (
     BoundMethod,
     Class,

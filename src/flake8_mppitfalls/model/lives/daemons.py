@@ -13,8 +13,8 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.evaluation.uses import UseKind
-from flake8_mppitfalls.model.execution.conditions import World
 from flake8_mppitfalls.model.execution.sides import Entry
+from flake8_mppitfalls.model.execution.worlds import World
 from flake8_mppitfalls.model.values import Instance, Made, is_always, is_none
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from flake8_mppitfalls.syntax.tree import dotted_name
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.arrivals import Arrival, Arrivals, Definition
     from flake8_mppitfalls.model.evaluation.references import Reference
-    from flake8_mppitfalls.model.execution.conditions import World
+    from flake8_mppitfalls.model.execution.worlds import World
     from flake8_mppitfalls.model.numbers.counts import Counts
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Value, Values

@@ -40,7 +40,7 @@ from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.execution.conditions import World
+    from flake8_mppitfalls.model.execution.worlds import World
     from flake8_mppitfalls.model.program import Program
     from flake8_mppitfalls.model.values import Value, Values
 
@@ -229,7 +229,7 @@ class Counts:
 
     def _comes_out(self, test: cst.CSTNode) -> bool | None:
         """How a test comes out on the platform that is asked about."""
-        return None if self._world is None else self._conditions.truth(test, self._world)
+        return None if self._world is None else self._conditions.truths.of(test, self._world)
 
     def _may_come_out(self, test: cst.CSTNode, truth: bool, frame: Frame | None) -> bool:
         if frame is not None and self._compared(test, frame) is (not truth):
@@ -285,7 +285,7 @@ class Counts:
         """The string by which a dict is asked: a constant, or ``sys.platform``."""
         key = self._evaluator.text(index)
         if key is None and self._world is not None:
-            key = self._conditions.text(index, self._world)
+            key = self._conditions.truths.text(index, self._world)
         return key
 
     def looked_up(self, mapping: cst.BaseExpression, index: cst.BaseExpression) -> Amounts | None:

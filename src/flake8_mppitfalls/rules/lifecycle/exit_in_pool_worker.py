@@ -13,7 +13,7 @@ from flake8_mppitfalls.model.values import Class, External, Instance, Result, Va
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
-    from flake8_mppitfalls.model.execution.conditions import World
+    from flake8_mppitfalls.model.execution.worlds import World
     from flake8_mppitfalls.model.program import Program
 
 DEEPEST = 8

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.execution.conditions import FROZEN, PROGRAM
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.execution.runs import Step
 from flake8_mppitfalls.model.execution.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.worlds import FROZEN, PROGRAM
 from flake8_mppitfalls.model.pickling.handed import handed, name_of
 from flake8_mppitfalls.model.values import External, Result, ResultMember
 from flake8_mppitfalls.rules.base import Finding, Rule

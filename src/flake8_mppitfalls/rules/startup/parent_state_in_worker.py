@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import libcst as cst
 
-from flake8_mppitfalls.model.execution.conditions import CHILD
 from flake8_mppitfalls.model.execution.parent_state import ParentState
 from flake8_mppitfalls.model.execution.startmethods import SPAWNING
+from flake8_mppitfalls.model.execution.worlds import CHILD
 from flake8_mppitfalls.rules.base import Finding, Rule
 
 if TYPE_CHECKING:
