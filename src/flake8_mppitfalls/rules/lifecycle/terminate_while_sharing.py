@@ -11,38 +11,15 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.execution.effects import Effect
 from flake8_mppitfalls.model.lives.naming import Naming
+from flake8_mppitfalls.model.sharing.shared_use import USES, SharedUse, thing_of
 from flake8_mppitfalls.model.values import Made, is_made_at
 from flake8_mppitfalls.rules.base import Finding, Rule
 from flake8_mppitfalls.syntax.scopes import Bound
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
-
-    _Thing: TypeAlias = "tuple[api.Kind, cst.CSTNode]"
-    _Place: TypeAlias = "tuple[cst.CSTNode, bool]"
-    """The node of a step, and whether that is entered there."""
-
-_QUEUE = frozenset({"put", "put_nowait", "get", "get_nowait"})
-_PIPE = frozenset({"send", "send_bytes", "recv", "recv_bytes", "recv_bytes_into"})
-_LOCK = frozenset({"acquire", "__enter__"})
-_USES = {
-    api.Kind.QUEUE: _QUEUE,
-    api.Kind.CONNECTION: _PIPE,
-    api.Kind.LOCK: _LOCK,
-    api.Kind.SEMAPHORE: _LOCK,
-    api.Kind.CONDITION: _LOCK | {"wait", "wait_for"},
-    api.Kind.BARRIER: frozenset({"wait"}),
-    api.Kind.EVENT: frozenset({"set", "wait", "clear", "is_set"}),
-    api.Kind.VALUE: frozenset({"get_lock"}),
-    api.Kind.ARRAY: frozenset({"get_lock"}),
-}
-"""What takes the lock of a thing, or touches its pipe."""
-
-_ALL_USES = frozenset().union(*_USES.values())
 
 _ONLY_IF = {api.Kind.EVENT: "wait", api.Kind.VALUE: "get_lock", api.Kind.ARRAY: "get_lock"}
 """These matter only where the process itself does this with them."""
@@ -127,7 +104,7 @@ class TerminateWhileSharing(Rule):
         if "terminate" not in attributes and "kill" not in attributes:
             return
         found: set[cst.CSTNode] = set()
-        sharing = _Sharing(program)
+        sharing = SharedUse(program)
         for process in program.made.get(api.Kind.PROCESS, ()):
             ending = program.lifetimes.of(process).calls("terminate")
             for thing in program.handovers.of(process) if ending else ():
@@ -145,76 +122,10 @@ class TerminateWhileSharing(Rule):
                         )
 
 
-def _thing(made: Made) -> _Thing:
-    """What identifies a thing; for a pipe either end will do."""
-    return made.kind, made.site
-
-
-class _Sharing:
-    """Which steps use what processes share, or hand it to a process; and to which."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._tree = program.tree
-        self.begins = Effect(program.runs, self._begun, program.runs.in_program)
-
-    def _begun(self, step: Step) -> Iterator[cst.CSTNode]:
-        return (start.site for start in self._program.starts.direct(step))
-
-    @cached_property
-    def processes(self) -> dict[_Thing, list[Made]]:
-        """The processes that each thing is given to."""
-        found: dict[_Thing, list[Made]] = {}
-        for process in self._program.made.get(api.Kind.PROCESS, ()):
-            for thing in dict.fromkeys(map(_thing, self._program.handovers.of(process))):
-                found.setdefault(thing, []).append(process)
-        return found
-
-    @cached_property
-    def uses(self) -> dict[_Thing, set[_Place]]:
-        """The steps that use each thing themselves."""
-        found: dict[_Thing, set[_Place]] = {}
-        for step in self._program.runs.everywhere():
-            for thing in self._used_at(step):
-                found.setdefault(thing, set()).add((step.node, step.entered))
-        return found
-
-    @cached_property
-    def hands(self) -> dict[_Thing, set[_Place]]:
-        """The steps that start a process which has the thing."""
-        given: dict[cst.CSTNode, list[_Thing]] = {}
-        for thing, processes in self.processes.items():
-            for process in processes:
-                given.setdefault(process.site, []).append(thing)
-        found: dict[_Thing, set[_Place]] = {}
-        for step in self._program.runs.everywhere():
-            for site in self._begun(step):
-                for thing in given.get(site, ()):
-                    found.setdefault(thing, set()).add((step.node, step.entered))
-        return found
-
-    def _used_at(self, step: Step) -> Iterator[_Thing]:
-        call = step.node
-        if step.entered:
-            yield from (_thing(value) for value in step.values if isinstance(value, Made))
-        elif isinstance(call, cst.Call) and isinstance(call.func, cst.Attribute):
-            yield from self._used_by(call.func)
-        if isinstance(call, cst.Call) and self._tree.qualified(call.func) == "iter" and call.args:
-            first = call.args[0].value
-            if isinstance(first, cst.Attribute):
-                yield from self._used_by(first)
-
-    def _used_by(self, method: cst.Attribute) -> Iterator[_Thing]:
-        if method.attr.value in _ALL_USES:
-            for value in self._program.values(method.value):
-                if isinstance(value, Made) and method.attr.value in _USES.get(value.kind, ()):
-                    yield _thing(value)
-
-
 class _Case:
     """One process and one thing that it was given."""
 
-    def __init__(self, program: Program, process: Made, thing: Made, sharing: _Sharing) -> None:
+    def __init__(self, program: Program, process: Made, thing: Made, sharing: SharedUse) -> None:
         self._program = program
         self._tree = program.tree
         self._process = process
@@ -253,7 +164,7 @@ class _Case:
 
     def _may_be_used_after(self, call: cst.Call) -> bool:
         """False where all that is done with the thing stands before the call."""
-        thing, sharing = _thing(self._thing), self._sharing
+        thing, sharing = thing_of(self._thing), self._sharing
         places = sharing.uses.get(thing, set()) | sharing.hands.get(thing, set())
         return any(self._program.paths.may_follow(node, call) for node, _ in places)
 
@@ -263,7 +174,7 @@ class _Case:
     def _matters(self) -> bool:
         """Is it a thing of this file that the process uses in a way that can go wrong?"""
         thing = self._thing
-        if thing.kind not in _USES or not isinstance(thing.site, cst.Call):
+        if thing.kind not in USES or not isinstance(thing.site, cst.Call):
             return False
         functions = self._program.sides.targets(self._process)
         wanted = _ONLY_IF.get(thing.kind)
@@ -289,7 +200,7 @@ class _Case:
         joins = self._program.lifetimes.of(self._process).calls("join")
         if any(self._tree.function_of(join) is not here for join in joins):
             return False  # perhaps it has ended before
-        uses = self._sharing.uses.get(_thing(self._thing), ())
+        uses = self._sharing.uses.get(thing_of(self._thing), ())
         return any(
             self._tree.before(call, use) and self._is_beside(use, call, of_one_object)
             for use, _ in uses
@@ -449,12 +360,12 @@ class _Case:
         )
 
     def _used(self, step: Step) -> Iterator[bool]:
-        if (step.node, step.entered) in self._sharing.uses.get(_thing(self._thing), ()):
+        if (step.node, step.entered) in self._sharing.uses.get(thing_of(self._thing), ()):
             yield True
 
     def _handed(self, step: Step) -> Iterator[bool]:
         """A process is started that has the same thing."""
-        if (step.node, step.entered) in self._sharing.hands.get(_thing(self._thing), ()):
+        if (step.node, step.entered) in self._sharing.hands.get(thing_of(self._thing), ()):
             yield True
 
     def _started(self, step: Step) -> Iterator[bool]:
@@ -473,14 +384,14 @@ class _Case:
 
     @cached_property
     def _others(self) -> list[Made]:
-        given = self._sharing.processes.get(_thing(self._thing), ())
+        given = self._sharing.processes.get(thing_of(self._thing), ())
         return [process for process in given if process.site is not self._process.site]
 
     def _others_go_on(self, call: cst.Call) -> bool:
         """Is there another process that has the thing, runs now, and is not ended, too?"""
         for other in self._others:
             functions = self._program.sides.targets(other)
-            if not functions or not self._is_used_in(functions, _USES[self._thing.kind]):
+            if not functions or not self._is_used_in(functions, USES[self._thing.kind]):
                 continue
             life = self._program.lifetimes.of(other)
             if life.is_handed_on or life.calls("terminate"):
