@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import libcst as cst
 from flake8_mppitfalls.model import api
 from flake8_mppitfalls.model.evaluation.signatures import argument
 from flake8_mppitfalls.model.evaluation.uses import UseKind
-from flake8_mppitfalls.model.values import Container, Made
+from flake8_mppitfalls.model.values import Container, Made, is_made_at
 
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.tasks import Task
@@ -85,12 +86,14 @@ class Concurrency:
         With ``made``, the place where something is made: how many of them for each thing that is
         made there.
         """
-        total = 0
+        totals: Counter[cst.CSTNode | None] = Counter()
         for entry in entries:
-            total += self.count(entry, made)
-            if total >= SEVERAL:
+            place = self._place_for(entry, made) if made is not None else None
+            totals[place] += self.count(entry, made)
+            if totals[place] >= SEVERAL:
                 return SEVERAL
-        return total
+        anywhere = totals.pop(made, 0)
+        return min(anywhere + max(totals.values(), default=0), SEVERAL)
 
     def count(self, entry: Entry, made: cst.CSTNode | None = None) -> int:
         """How many processes run one entry at the same time."""
@@ -105,6 +108,8 @@ class Concurrency:
         task = entry.task
         if task is None:
             return self._instances(entry.function, made)
+        if made is not None:
+            made = self._place_for(entry, made)
         if task.shape.role == "process":
             if task.name in ("spawn", "start_processes"):
                 count = argument(task.call, task.parameters, "nprocs")
@@ -117,7 +122,7 @@ class Concurrency:
         """The objects of the ``Process`` subclasses that have this ``run()``."""
         sites = self.instances_of(run)
         if made is not None:
-            if self._is_made_for_each(run, made):
+            if self._is_made_for_each(run, self._place_in_class(run, made)):
                 return min(len(sites), 1)
             given = [site for site in sites if self.is_given(site.args, made)]
             sites = given or sites
@@ -133,6 +138,31 @@ class Concurrency:
             and isinstance(made.site, cst.Call)
             and classes.method(made.cls, "run") is run
         ]
+
+    def _place_for(self, entry: Entry, made: cst.CSTNode) -> cst.CSTNode:
+        """Where those who start an entry get what is made at ``made``, if a function gives it."""
+        if entry.task is None:
+            return self._place_in_class(entry.function, made)
+        return self._given_out(made, self._tree.function_of(entry.task.call).node)
+
+    def _place_in_class(self, run: cst.CSTNode, made: cst.CSTNode) -> cst.CSTNode:
+        classes = self._program.evaluator.classes
+        cls = classes.of_method(run)
+        places = (self._given_out(made, m) for m in (classes.methods(cls) if cls else ()))
+        return next((place for place in places if place is not made), made)
+
+    def _given_out(self, made: cst.CSTNode, function: cst.CSTNode) -> cst.CSTNode:
+        """For what another function makes and returns: the one call that gets it here."""
+        home = self._tree.function_of(made).node
+        if home is function or not isinstance(home, cst.FunctionDef):
+            return made
+        calls = [
+            site.call
+            for site in self._program.references.calls(home)
+            if self._tree.function_of(site.call).node is function
+            and is_made_at(self._program.values(site.call), made)
+        ]
+        return calls[0] if len(calls) == 1 else made
 
     def _is_made_for_each(self, run: cst.CSTNode, made: cst.CSTNode) -> bool:
         """Is it made by the constructor of the process itself: ``self.count = Value("i")``?"""
