@@ -52,6 +52,8 @@ class ModuleState:
         self._tree = program.tree
         self._followed: dict[cst.CSTNode, bool] = {}
         self._bound_in: dict[str, dict[Scope, list[Binding]]] = {}
+        self._writes: dict[str, list[Write]] = {}
+        self._made_in_parent: dict[str, list[cst.Call]] = {}
         self._reads: dict[str, list[cst.Name]] = {}
         self._parent_reads: dict[str, list[cst.Name]] = {}
         self._read_by_workers: dict[tuple[str, bool], bool] = {}
@@ -111,7 +113,11 @@ class ModuleState:
 
     def writes(self, name: str) -> list[Write]:
         """Where a name of the module gets a value, and on which side."""
-        return [Write(b, self.side_of(b.node)) for b in self.bindings(name)]
+        known = self._writes.get(name)
+        if known is None:
+            known = [Write(b, self.side_of(b.node)) for b in self.bindings(name)]
+            self._writes[name] = known
+        return known
 
     def bound_in(self, scope: Scope, name: str) -> list[Binding]:
         """The bindings of a name of the module that a function's own statements make."""
@@ -412,14 +418,17 @@ class ModuleState:
         """Does the parent make one for itself, too, as in ``log = Logger(queue)``?"""
         behind = self._program.names.behind
         made = behind(binding.value)
-        others = (
-            behind(write.binding.value)
-            for write in self.writes(binding.name)
-            if write.side is Side.PARENT
-        )
-        return isinstance(made, cst.Call) and any(
-            isinstance(other, cst.Call) and other.func.deep_equals(made.func) for other in others
-        )
+        if not isinstance(made, cst.Call):
+            return False
+        others = self._made_in_parent.get(binding.name)
+        if others is None:
+            others = self._made_in_parent[binding.name] = [
+                other
+                for write in self.writes(binding.name)
+                if write.side is Side.PARENT
+                and isinstance(other := behind(write.binding.value), cst.Call)
+            ]
+        return any(other.func.deep_equals(made.func) for other in others)
 
 
 def _whole(node: cst.CSTNode | None) -> cst.Name | None:
