@@ -40,6 +40,16 @@ def function_aliases(count: int) -> str:
     )
 
 
+def short_names(count: int) -> str:
+    """Methods that are called by names of their own."""
+    block = (
+        "    p@ = multiprocessing.Process(target=work, args=(@,))\n"
+        "    start@, join@ = p@.start, p@.join\n"
+        "    start@()\n    put = rows.append\n    put(@)\n    join@()\n"
+    )
+    return HEAD + WORK + "def run():\n    rows = []\n" + many(count, block)
+
+
 def wide_dict(count: int) -> str:
     """A dict with a function for each key, one of which is the task."""
     body = many(count, "def f@(x):\n    return x\n\n\n")
