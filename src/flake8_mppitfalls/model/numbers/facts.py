@@ -8,14 +8,16 @@ that in between.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import libcst as cst
 
 from flake8_mppitfalls.model.numbers import amounts
 from flake8_mppitfalls.model.numbers.amounts import Amount, Amounts, Range, Type
+from flake8_mppitfalls.syntax.literals import literal
 from flake8_mppitfalls.syntax.tree import dotted_name
 
 
@@ -69,6 +71,14 @@ _RELATIONS: dict[type[cst.BaseCompOp], tuple[str, str]] = {
     cst.IsNot: ("!=", "=="),
     cst.In: ("in", "not in"),
     cst.NotIn: ("not in", "in"),
+}
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _TYPES = {"int": Type.INTEGER, "float": Type.FLOAT, "str": Type.TEXT}
@@ -198,6 +208,7 @@ def _related(
     other: cst.BaseExpression,
     evaluate: Callable[[cst.BaseExpression], Amounts],
 ) -> Iterator[Said]:
+    node = _without_default(node, relation, other)
     key = key_of(node)
     if not key or (isinstance(node, cst.Name) and node.value in {"None", "True", "False"}):
         return
@@ -212,6 +223,19 @@ def _related(
         depends = any(value.type is Type.ANY for value in values)
         named = isinstance(other, (cst.Name, cst.Attribute))
         yield Said(Fact(key, relation, values, other if depends and named else None), node)
+
+
+def _without_default(
+    node: cst.BaseExpression, relation: str, other: cst.BaseExpression
+) -> cst.BaseExpression:
+    """``jobs`` of ``(jobs or 0) > 1``, which ``0`` can't be what makes true."""
+    if isinstance(node, cst.BooleanOperation) and isinstance(node.operator, cst.Or):
+        default = node.right
+        if isinstance(default, cst.Integer) and isinstance(other, cst.Integer):
+            holds = _HOLDS.get(relation)
+            if holds is not None and not holds(literal(default), literal(other)):
+                return node.left
+    return node
 
 
 def _contained(

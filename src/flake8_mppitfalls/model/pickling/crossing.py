@@ -512,10 +512,10 @@ class Crossing:
         return next((stop for stop in stops if stop is not None), None)
 
     def _stored(self, content: Content) -> cst.BaseExpression | None:
-        """What is assigned to the attribute."""
+        """What is assigned to the attribute, or to the name that is."""
         node = content.node
         store = self._evaluator.classes.store_of(node) if isinstance(node, cst.Attribute) else None
-        return store.value if store is not None else None
+        return self._evaluator.names.behind(store.value) if store is not None else None
 
     def _options(self, content: Content) -> cst.BaseExpression | None:
         """``options`` where the attribute holds ``options.get("lock")``."""
