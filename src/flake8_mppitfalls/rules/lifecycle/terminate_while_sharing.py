@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from flake8_mppitfalls.model.execution.runs import Step
     from flake8_mppitfalls.model.program import Program
 
+_DEEPEST = 4
+"""So many calls are followed back to see who makes a thing."""
+
 _ONLY_IF = {api.Kind.EVENT: "wait", api.Kind.VALUE: "get_lock", api.Kind.ARRAY: "get_lock"}
 """These matter only where the process itself does this with them."""
 
@@ -184,12 +187,21 @@ class _Case:
 
     @cached_property
     def _is_only_one(self) -> bool:
-        """False for what each of many objects makes: each has its own."""
-        scope = self._tree.function_of(self._thing.site)
-        cls = self._program.evaluator.classes.of_method(scope.node)
-        if cls is None:
-            return True
-        return Naming(self._program, self._thing.site, ()).is_only_one(cls)
+        """False for what each of many objects makes, or has made for it: each has its own."""
+        program, place = self._program, self._thing.site
+        made_with = self._tree.function_of(self._process.site)
+        for _ in range(_DEEPEST):
+            scope = self._tree.function_of(place)
+            cls = program.evaluator.classes.of_method(scope.node)
+            if cls is not None:
+                return Naming(program, place, ()).is_only_one(cls)
+            if scope is made_with or not isinstance(scope.node, cst.FunctionDef):
+                return True
+            calls = program.references.calls(scope.node)
+            if len(calls) != 1:
+                return not calls
+            place = calls[0].call
+        return False
 
     def _is_used_beside(self, call: cst.Call, of_one_object: bool) -> bool:
         """Does the very function go on with the thing: ``self.process.kill(); self.q.get()``?
