@@ -169,19 +169,21 @@ class _Layout:
         self._frontier = []  # a syntax error in Python; nothing runs on
 
     def _if(self, node: cst.If) -> None:
-        test = self._add(PointKind.TEST, node.test)
-        truth = constant_truth(node.test)
-        fork = self._frontier
-        self._frontier = list(fork) if truth is not False else []
-        self._suite(node.body)
-        test.when_true = test.successors[0] if test.successors else None
-        taken = self._frontier
-        self._frontier = list(fork) if truth is not True else []
-        if isinstance(node.orelse, cst.If):
-            self._if(node.orelse)
-        elif node.orelse is not None:
-            self._suite(node.orelse.body)
-        self._frontier = taken + self._frontier
+        ends: list[Point] = []
+        branch: cst.If | cst.Else | None = node
+        while isinstance(branch, cst.If):  # each ``elif`` is within the one before
+            test = self._add(PointKind.TEST, branch.test)
+            truth = constant_truth(branch.test)
+            fork = self._frontier
+            self._frontier = list(fork) if truth is not False else []
+            self._suite(branch.body)
+            test.when_true = test.successors[0] if test.successors else None
+            ends += self._frontier
+            self._frontier = list(fork) if truth is not True else []
+            branch = branch.orelse
+        if branch is not None:
+            self._suite(branch.body)
+        self._frontier = ends + self._frontier
 
     def _loop(
         self, node: cst.While | cst.For, head: Point, *, first: Callable[[], None], endless: bool

@@ -85,13 +85,20 @@ class Tree:
             return known
         found = self.module_scope
         inner, child = node, node
+        branches = [node]  # an ``elif`` stands within all those before it
         for parent in self.ancestors(node):
             scope = self.scopes.get(parent)
             if scope is not None and _is_inside(parent, child, inner):
                 found = scope
                 break
+            if type(parent) is cst.If:
+                if parent in self._scopes_of:
+                    found = self._scopes_of[parent]
+                    break
+                branches.append(parent)
             inner, child = child, parent
-        self._scopes_of[node] = found
+        for branch in branches:
+            self._scopes_of[branch] = found
         return found
 
     def function_of(self, node: cst.CSTNode) -> Scope:

@@ -7,6 +7,7 @@ in its test) runs at every turn; the iterable of a ``for`` runs once.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import libcst as cst
@@ -68,7 +69,7 @@ class Loops:
     def around(self, node: cst.CSTNode) -> Iterator[Loop]:
         """The loops of its function that run ``node`` at every turn, from the inside out."""
         inner, child = node, node
-        for parent in self._tree.ancestors(node):
+        for parent in self._tree.ancestors(node) if self._are_any else ():
             if type(parent) is cst.FunctionDef or type(parent) is cst.Lambda:
                 if child is parent.body:
                     return
@@ -82,6 +83,10 @@ class Loops:
                 if not (child is parent.for_in and inner is parent.for_in.iter):
                     yield parent
             inner, child = child, parent
+
+    @cached_property
+    def _are_any(self) -> bool:
+        return any(self._tree.nodes(kind) for kind in (cst.For, cst.While, *COMPREHENSIONS))
 
     def repeat(self, node: cst.CSTNode) -> bool:
         """True if a loop or comprehension of its function runs ``node`` again and again."""

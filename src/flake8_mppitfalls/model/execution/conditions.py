@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import libcst as cst
@@ -26,7 +27,7 @@ from flake8_mppitfalls.syntax.tree import dotted_name
 if TYPE_CHECKING:
     from flake8_mppitfalls.model.evaluation.evaluate import Evaluator
 
-MOST_AROUND = 100
+MOST_AROUND = 40
 """So many tests around a place are asked for, from the inside out."""
 MOST_EARLIER = 20
 """So many of the earlier statements that may leave a block are asked for their tests."""
@@ -218,8 +219,12 @@ class Conditions:
 
     def is_to_fail(self, node: cst.CSTNode) -> bool:
         """True in the block of a test that wants an error: the program goes as it should."""
-        within = self._tree.ancestors(node)
-        return any(isinstance(p, cst.With) and self._enters(p, _WANTING) for p in within)
+        blocks = self._blocks_that_want_errors
+        return bool(blocks) and any(parent in blocks for parent in self._tree.ancestors(node))
+
+    @cached_property
+    def _blocks_that_want_errors(self) -> set[cst.CSTNode]:
+        return {block for block in self._tree.nodes(cst.With) if self._enters(block, _WANTING)}
 
     def never_runs(self, node: cst.CSTNode) -> bool:
         """True for what nothing leads to: the block of an ``if False:``, a line after a return."""

@@ -50,7 +50,7 @@ class Lasting:
 
     def early(self, places: Iterable[cst.CSTNode]) -> Iterator[cst.BaseExpression]:
         """The simple tests of attributes by which a method is left before it comes to a place."""
-        for place in places:
+        for place in places if _OWN in self._tree.loads else ():
             for test, truth in self._conditions.holding(place):
                 if isinstance(self._tree.parent(test), cst.If):
                     for atom, _ in (*implied(test, truth), *implied(test, not truth)):

@@ -139,7 +139,7 @@ class Counts:
 
     def _cases(self, node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, bool]]:
         """The cases of a ``match`` of its function that were taken, or not, on the way to it."""
-        for parent in self._tree.ancestors(node):
+        for parent in self._tree.ancestors(node) if self._tree.nodes(cst.Match) else ():
             if isinstance(parent, cst.FunctionDef):
                 return
             match = self._tree.parent(parent)
